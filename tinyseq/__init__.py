@@ -1,0 +1,17 @@
+"""Sequence models on a small reverse-mode engine, on NumPy or CuPy. See README.md."""
+
+from tinyseq import ops as ops
+from tinyseq.backend import backend as backend
+from tinyseq.backend import use as use
+from tinyseq.engine import Tensor as Tensor
+from tinyseq.engine import checkpoint as checkpoint
+from tinyseq.engine import detect_anomaly as detect_anomaly
+from tinyseq.engine import enable_grad as enable_grad
+from tinyseq.engine import grad as grad
+from tinyseq.engine import higher_order as higher_order
+from tinyseq.engine import jvp as jvp
+from tinyseq.engine import no_grad as no_grad
+from tinyseq.engine import primitive as primitive
+from tinyseq.engine import vjp as vjp
+
+__version__ = "0.1.0"

@@ -1,0 +1,68 @@
+"""CuPy: the same words on an NVIDIA GPU. Importing this module imports CuPy; nothing else in tinyseq does."""
+
+from typing import Any
+
+import cupy
+import cupyx
+import numpy as np
+
+from tinyseq.backend.words import array_words
+from tinyseq.errors import BackendError
+
+
+def _scatter_add(out: Any, index: Any, values: Any) -> None:
+    cupyx.scatter_add(out, index, values)
+
+
+class CupyBackend:
+    """One NVIDIA GPU through CuPy; refuses with one sentence where CuPy cannot run."""
+
+    name = "cupy"
+    emitter = "numpy"  # the NumPy emitter's source uses only words that CuPy shares
+
+    def __init__(self) -> None:
+        problem = probe()
+        if problem:
+            raise BackendError(problem)
+        self.words = array_words("cupy", cupy, _scatter_add)
+        self.types: tuple[type, ...] = (cupy.ndarray,)
+
+    def asarray(self, values: Any, dtype: Any = None) -> Any:
+        """`values` (host or device) as an array on the current device."""
+        return cupy.asarray(values, dtype)
+
+    def to_numpy(self, array: Any) -> np.ndarray[Any, Any]:
+        """A copy in host memory; waits for the device."""
+        return np.asarray(cupy.asnumpy(array))
+
+    def synchronize(self) -> None:
+        """Wait until the device has done all that was asked of it."""
+        cupy.cuda.get_current_stream().synchronize()
+
+
+def probe() -> str | None:
+    """None if CuPy can compute here; otherwise one sentence with the cause and the fix."""
+    built_for = cupy.cuda.runtime.runtimeGetVersion() // 1000
+    this = f"CuPy {cupy.__version__} (built for CUDA {built_for})"
+    try:
+        devices = cupy.cuda.runtime.getDeviceCount()
+    except cupy.cuda.runtime.CUDARuntimeError as error:
+        code = str(error).split(":")[0]
+        if code == "cudaErrorInsufficientDriver":
+            return (
+                f"{this} is installed, but there is no NVIDIA driver or it is too old [{code}]: install or update "
+                "the driver, or stay on the CPU with tinyseq.use('numpy')."
+            )
+        return f"{this} is installed, but the NVIDIA driver reports no usable GPU [{code}]: check CUDA_VISIBLE_DEVICES."
+    if devices == 0:
+        return f"{this} is installed, but sees no CUDA device: check CUDA_VISIBLE_DEVICES."
+    try:  # one elementwise kernel and one product: needs NVRTC, the CUDA headers and cuBLAS
+        ones = cupy.ones((2, 2), "f4")
+        float((ones @ ones + 1).sum())
+    except Exception as error:  # CuPy has many ways to say that a part of the toolkit is missing
+        cause = f"{type(error).__name__}: {str(error).splitlines()[0]}"
+        return (
+            f"{this} found {devices} GPU(s) but cannot run on them ({cause}): "
+            f"pip install 'cupy-cuda{built_for}x[ctk]' brings the missing parts of the CUDA toolkit."
+        )
+    return None

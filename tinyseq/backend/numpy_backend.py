@@ -1,0 +1,38 @@
+"""NumPy: always there, and the reference for every other backend."""
+
+from typing import Any
+
+import numpy as np
+
+from tinyseq.backend.words import array_words
+
+
+def _scatter_add(out: Any, index: Any, values: Any) -> None:
+    np.add.at(out, index, values)
+
+
+class NumpyBackend:
+    """The CPU through NumPy."""
+
+    name = "numpy"
+    emitter = "numpy"
+
+    def __init__(self) -> None:
+        self.words = array_words("numpy", np, _scatter_add)
+        # NumPy answers a full reduction with a scalar, not with a 0-d array; both are arrays to us.
+        scalars = (np.bool_, *np.sctypeDict.values())
+        self.types: tuple[type, ...] = (
+            np.ndarray,
+            *{s for s in scalars if issubclass(s, np.number | np.bool_)},
+        )
+
+    def asarray(self, values: Any, dtype: Any = None) -> Any:
+        """`values` (anything NumPy can read) as an array here; no copy where none is needed."""
+        return np.asarray(values, dtype)
+
+    def to_numpy(self, array: Any) -> np.ndarray[Any, Any]:
+        """The same values in host memory."""
+        return np.asarray(array)
+
+    def synchronize(self) -> None:
+        """Wait until the device is done: NumPy always is."""

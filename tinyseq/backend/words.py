@@ -1,0 +1,71 @@
+"""The closed list of words that an op's rule may say to `xp`, for array libraries that speak NumPy."""
+
+from collections.abc import Callable
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+# Whatever the two libraries spell alike. A word that is not here fails on the first run with NumPy,
+# not when somebody first asks for a second derivative or a trace.
+SHARED = (
+    "add subtract multiply divide negative power abs sign exp expm1 log log1p sqrt square tanh maximum minimum "
+    "greater greater_equal less less_equal equal not_equal logical_and logical_or logical_not isfinite where "
+    "sum max min argmax argmin reshape transpose swapaxes expand_dims squeeze broadcast_to concatenate "
+    "take take_along_axis zeros_like ones_like matmul"
+).split()
+
+
+class Words(SimpleNamespace):
+    """The functions of one array library under NumPy's names, and the library's `name`."""
+
+    name: str
+
+
+def array_words(name: str, library: ModuleType, scatter_add: Callable[[Any, Any, Any], None]) -> Words:
+    """The words of `library`; `scatter_add(out, index, values)` is its own way to add at repeated indices.
+
+    What NumPy spells as assignment is a word here, each the transpose of one that reads:
+    `place` of `getitem`, `add_at` of `take`, `add_along_axis` of `take_along_axis`.
+    """
+
+    def getitem(x: Any, *, index: Any) -> Any:
+        return x[index]
+
+    def place(g: Any, *, index: Any, shape: tuple[int, ...]) -> Any:
+        out = library.zeros(shape, g.dtype)
+        if is_basic(index):
+            out[index] = g
+        else:
+            scatter_add(out, index, g)
+        return out
+
+    def add_at(g: Any, indices: Any, *, axis: int, size: int) -> Any:
+        """Zeros of length `size` along `axis`, with the entries of `g` added where `take` had read them."""
+        shape = (*g.shape[:axis], size, *g.shape[axis + indices.ndim :])
+        out = library.zeros(shape, g.dtype)
+        scatter_add(out, (*([slice(None)] * axis), indices), g)
+        return out
+
+    def add_along_axis(g: Any, indices: Any, *, axis: int, size: int) -> Any:
+        shape = list(g.shape)
+        shape[axis] = size
+        out = library.zeros(tuple(shape), g.dtype)
+        grid = list(library.ogrid[tuple([slice(n) for n in indices.shape])])
+        grid[axis] = indices
+        scatter_add(out, tuple(grid), g)
+        return out
+
+    def stop_gradient(x: Any) -> Any:
+        return x
+
+    def astype(x: Any, *, dtype: Any) -> Any:
+        return x.astype(dtype)
+
+    shared = {word: getattr(library, word) for word in SHARED}
+    extra = (getitem, place, add_at, add_along_axis, stop_gradient, astype)
+    return Words(name=name, **shared, **{word.__name__: word for word in extra})
+
+
+def is_basic(index: Any) -> bool:
+    """Whether NumPy answers `x[index]` with a view, so that no element is named twice."""
+    parts = index if isinstance(index, tuple) else (index,)
+    return all(part is None or part is Ellipsis or type(part) in (int, slice) for part in parts)

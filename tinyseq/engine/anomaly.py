@@ -1,0 +1,52 @@
+"""The search for the op that makes the first NaN."""
+
+import os
+import sys
+import traceback
+from typing import Any
+
+from tinyseq.backend import to_numpy, words_of
+from tinyseq.errors import NonFiniteError
+
+_package = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+
+
+def user_line() -> str:
+    """The innermost line on the stack that is not tinyseq's own: `file:line: source`."""
+    frames = traceback.extract_stack(sys._getframe(1))
+    for frame in reversed(frames):
+        if not frame.filename.startswith(_package):
+            return f"{frame.filename}:{frame.lineno}: {frame.line}"
+    return "an unknown line"
+
+
+def inspect(name: str, results: Any, arguments: list[Any]) -> str:
+    """The user's line that called op `name`; raises NonFiniteError if the op made a NaN or an infinity."""
+    where = user_line()
+    for value in results if type(results) is tuple else (results,):
+        bad = _bad_values(value)
+        if bad and not any(_bad_values(a) for a in arguments):
+            raise NonFiniteError(f"{name}() gave {bad} from finite inputs at {where}")
+    return where
+
+
+def inspect_gradient(name: str, where: str | None, gradient: Any) -> None:
+    """Raise NonFiniteError if the backward rule of op `name` gave a NaN or an infinity."""
+    bad = _bad_values(gradient)
+    if bad:
+        raise NonFiniteError(
+            f"the gradient of {name}() has {bad}; the op was called at {where or 'a line outside detect_anomaly()'}"
+        )
+
+
+def _bad_values(value: Any) -> str:
+    """How many elements are not finite, in words; empty if all are."""
+    if getattr(getattr(value, "dtype", None), "kind", "") != "f":
+        return ""
+    finite = words_of(value).isfinite(value)
+    count = int(value.size - finite.sum())
+    if not count:
+        return ""
+    nans = int((to_numpy(value) != to_numpy(value)).sum())
+    kind = "NaN" if nans == count else "infinities" if nans == 0 else "NaN and infinities"
+    return f"{kind} in {count} of {value.size} values"

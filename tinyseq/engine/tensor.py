@@ -1,0 +1,288 @@
+"""Tensor: an array and where it came from."""
+
+import itertools
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinyseq import backend
+from tinyseq.backend import Array
+from tinyseq.errors import GraphError
+
+if TYPE_CHECKING:
+    from typing import Self
+
+Hook = Callable[["Tensor"], "Tensor | None"]
+Source = tuple["Node | Leaf", int, tuple[int, ...]]  # what made it, which output of that, its shape
+
+next_serial = itertools.count(1).__next__
+
+
+class Leaf:
+    """Where a gradient ends up. Nodes point to Leaves, never to Tensors, so the tape pins no data."""
+
+    __slots__ = ("changed_at", "dtype", "grad", "hooks")
+
+    def __init__(self, dtype: Any) -> None:
+        self.dtype = dtype
+        self.grad: Array = None
+        self.hooks: list[Hook] | None = None
+        self.changed_at = 0  # serial number at the last change in place
+
+
+class Node:
+    """One application of one rule: whom its gradients go to (`parents`) and how to compute them (`pullback`)."""
+
+    __slots__ = (
+        "args",
+        "hooks",
+        "name",
+        "outputs",
+        "parents",
+        "pullback",
+        "rule",
+        "serial",
+        "static",
+        "where",
+    )
+
+    def __init__(
+        self,
+        name: str,
+        parents: list[Source | None] | None,
+        pullback: Callable[..., Any] | None,
+        outputs: int,
+    ) -> None:
+        self.serial = next_serial()
+        self.name = name
+        self.parents = parents
+        self.pullback = pullback
+        self.outputs = outputs  # 0: the rule returned one array; n: a tuple of n
+        self.args: tuple[Any, ...] | None = None  # kept under higher_order() only
+        self.hooks: dict[int, list[Hook]] | None = None
+        self.where: str | None = None  # the user's line, under detect_anomaly() only
+
+
+class Tensor:
+    """An array of numbers that remembers how it was computed, so that it can be differentiated.
+
+    `data` is anything NumPy can read, a Tensor, or an array of a backend; it is moved to the backend in use.
+    Python floats become float32, as parameters are; arrays keep their dtype. With `requires_grad=True` it is a
+    leaf: `backward()` of what is computed from it adds to its `.grad`.
+
+    Raises GraphError if a gradient is wanted for integers.
+    """
+
+    __slots__ = ("data", "source")
+
+    data: Array
+    source: Source | None
+
+    def __init__(self, data: Any, dtype: Any = None, *, requires_grad: bool = False) -> None:
+        if isinstance(data, Tensor):
+            data = data.data
+        if type(data) not in backend.WORDS or backend.words_of(data).name != backend.backend().name:
+            keeps_dtype = hasattr(data, "dtype") or dtype is not None
+            data = backend.backend().asarray(data, dtype)
+            if not keeps_dtype and data.dtype == np.float64:
+                data = data.astype(np.float32)
+        if dtype is not None and data.dtype != dtype:
+            data = data.astype(dtype)
+        self.data = data
+        self.source = None
+        if requires_grad:
+            self._become_leaf()
+
+    def _become_leaf(self) -> None:
+        if self.data.dtype.kind != "f":
+            raise GraphError(
+                f"Only floating-point Tensors can have gradients; this one holds {self.data.dtype}."
+            )
+        self.source = (Leaf(self.data.dtype), 0, self.data.shape)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The length of each axis."""
+        shape: tuple[int, ...] = self.data.shape
+        return shape
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self.data.shape)
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return int(self.data.size)
+
+    @property
+    def dtype(self) -> Any:
+        """NumPy's dtype of the elements."""
+        return self.data.dtype
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether gradients flow through it."""
+        return self.source is not None
+
+    @property
+    def grad(self) -> "Tensor | None":
+        """The gradient that `backward()` has gathered so far for a leaf; None before, and for anything else."""
+        leaf = self._leaf()
+        return None if leaf is None or leaf.grad is None else make_tensor(leaf.grad, None)
+
+    @grad.setter
+    def grad(self, value: "Tensor | None") -> None:
+        leaf = self._leaf()
+        if leaf is None:
+            raise GraphError("Only leaves (made with requires_grad=True) hold a gradient.")
+        leaf.grad = None if value is None else value.data
+
+    def _leaf(self) -> Leaf | None:
+        owner = self.source[0] if self.source is not None else None
+        return owner if isinstance(owner, Leaf) else None
+
+    def detach(self) -> "Tensor":
+        """The same values as a constant: no gradient flows back from here."""
+        return make_tensor(self.data, None)
+
+    def numpy(self) -> np.ndarray[Any, Any]:
+        """The values in host memory, as NumPy's array. Read-only by convention: it may share memory."""
+        return backend.to_numpy(self.data)
+
+    def item(self) -> Any:
+        """The one element as a Python number."""
+        return self.numpy().item()
+
+    def register_hook(self, hook: Hook) -> Callable[[], None]:
+        """Call `hook(gradient)` when the gradient of this Tensor is complete; what it returns replaces it.
+
+        Returns a function that removes the hook. Raises GraphError if no gradient flows through this Tensor.
+        """
+        if self.source is None:
+            raise GraphError(
+                "register_hook() on a Tensor through which no gradient flows (requires_grad is False)."
+            )
+        owner, slot, _ = self.source
+        if isinstance(owner, Leaf):
+            owner.hooks = hooks = owner.hooks if owner.hooks is not None else []
+        else:
+            owner.hooks = owner.hooks if owner.hooks is not None else {}
+            hooks = owner.hooks.setdefault(slot, [])
+        hooks.append(hook)
+        return lambda: hooks.remove(hook) if hook in hooks else None
+
+    def __repr__(self) -> str:
+        body = (
+            np.array2string(self.numpy(), separator=", ", prefix="Tensor(")
+            if self.is_concrete()
+            else repr(self.data)
+        )
+        return (
+            f"Tensor({body}, dtype={self.data.dtype}{', requires_grad=True' if self.requires_grad else ''})"
+        )
+
+    def is_concrete(self) -> bool:
+        """Whether it holds numbers; False while a step is traced."""
+        return backend.words_of(self.data).name != "trace"
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("len() of a Tensor without axes.")
+        return self.shape[0]
+
+    def __bool__(self) -> bool:
+        return bool(self.data)
+
+    def __float__(self) -> float:
+        return float(self.data)
+
+    def __int__(self) -> int:
+        return int(self.data)
+
+    def __iter__(self) -> "Iterator[Tensor]":
+        return (self[i] for i in range(len(self)))
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        raise GraphError(
+            "Tensors are values and cannot be assigned into: build the result with where() or concatenate()."
+        )
+
+    def __array__(self, *_: Any, **__: Any) -> Any:
+        raise GraphError(
+            "A NumPy function was handed a Tensor. Use the function of the same name in tinyseq.ops, which keeps the "
+            "gradient, or take the values out with .numpy()."
+        )
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **_: Any) -> Any:
+        # array + tensor arrives here as numpy.add(array, tensor); numpy.exp(tensor) is refused.
+        name = _OPERATORS.get(ufunc.__name__)
+        if method == "__call__" and name is not None and not isinstance(inputs[0], Tensor):
+            return getattr(self, name)(inputs[0])
+        raise TypeError(
+            f"numpy.{ufunc.__name__} was handed a Tensor. Use tinyseq.ops.{ufunc.__name__}, which keeps the gradient, "
+            "or take the values out with .numpy()."
+        )
+
+    if TYPE_CHECKING:  # attached by sweep.py and, one floor up, by tinyseq.ops
+
+        def backward(self, gradient: Any = None, *, retain_graph: bool = False) -> None: ...
+        def __add__(self, other: Any) -> "Tensor": ...
+        def __radd__(self, other: Any) -> "Tensor": ...
+        def __sub__(self, other: Any) -> "Tensor": ...
+        def __rsub__(self, other: Any) -> "Tensor": ...
+        def __mul__(self, other: Any) -> "Tensor": ...
+        def __rmul__(self, other: Any) -> "Tensor": ...
+        def __truediv__(self, other: Any) -> "Tensor": ...
+        def __rtruediv__(self, other: Any) -> "Tensor": ...
+        def __pow__(self, other: Any) -> "Tensor": ...
+        def __rpow__(self, other: Any) -> "Tensor": ...
+        def __matmul__(self, other: Any) -> "Tensor": ...
+        def __rmatmul__(self, other: Any) -> "Tensor": ...
+        def __neg__(self) -> "Tensor": ...
+        def __abs__(self) -> "Tensor": ...
+        def __invert__(self) -> "Tensor": ...
+        def __gt__(self, other: Any) -> "Tensor": ...
+        def __ge__(self, other: Any) -> "Tensor": ...
+        def __lt__(self, other: Any) -> "Tensor": ...
+        def __le__(self, other: Any) -> "Tensor": ...
+        def __eq__(self, other: Any) -> "Tensor": ...  # type: ignore[override]
+        def __ne__(self, other: Any) -> "Tensor": ...  # type: ignore[override]
+        def __and__(self, other: Any) -> "Tensor": ...
+        def __or__(self, other: Any) -> "Tensor": ...
+        def __getitem__(self, index: Any) -> "Tensor": ...
+        def sum(self, axis: Any = None, keepdims: bool = False) -> "Tensor": ...
+        def mean(self, axis: Any = None, keepdims: bool = False) -> "Tensor": ...
+        def var(self, axis: Any = None, keepdims: bool = False) -> "Tensor": ...
+        def max(self, axis: Any = None, keepdims: bool = False) -> "Tensor": ...
+        def min(self, axis: Any = None, keepdims: bool = False) -> "Tensor": ...
+        def reshape(self, *shape: Any) -> "Tensor": ...
+        def transpose(self, *axes: Any) -> "Tensor": ...
+        def swapaxes(self, axis1: int, axis2: int) -> "Tensor": ...
+        def squeeze(self, axis: Any = None) -> "Tensor": ...
+        def clip(self, a_min: Any = None, a_max: Any = None) -> "Tensor": ...
+        def astype(self, dtype: Any) -> "Tensor": ...
+        @property
+        def T(self) -> "Tensor": ...
+
+    def __copy__(self) -> "Self":
+        return self
+
+    __hash__ = object.__hash__
+
+
+_OPERATORS = {
+    "add": "__radd__", "subtract": "__rsub__", "multiply": "__rmul__", "divide": "__rtruediv__",
+    "power": "__rpow__", "matmul": "__rmatmul__", "greater": "__lt__", "greater_equal": "__le__",
+    "less": "__gt__", "less_equal": "__ge__", "equal": "__eq__", "not_equal": "__ne__",
+}  # fmt: skip
+
+
+def make_tensor(data: Array, source: Source | None, new: Any = Tensor.__new__, kind: type = Tensor) -> Tensor:
+    """A Tensor around an array that is known to be good; what ops call instead of the constructor."""
+    tensor: Tensor = new(kind)
+    tensor.data = data
+    tensor.source = source
+    return tensor

@@ -1,0 +1,73 @@
+"""Floor 2: NumPy's names, one rule each. This module is also the `xp` of rules that run on Tensors."""
+
+from tinyseq.ops._attach import attach as _attach
+from tinyseq.ops.linear import l2_normalize as l2_normalize
+from tinyseq.ops.linear import matmul as matmul
+from tinyseq.ops.pointwise import abs as abs
+from tinyseq.ops.pointwise import add as add
+from tinyseq.ops.pointwise import astype as astype
+from tinyseq.ops.pointwise import clip as clip
+from tinyseq.ops.pointwise import divide as divide
+from tinyseq.ops.pointwise import equal as equal
+from tinyseq.ops.pointwise import exp as exp
+from tinyseq.ops.pointwise import expm1 as expm1
+from tinyseq.ops.pointwise import greater as greater
+from tinyseq.ops.pointwise import greater_equal as greater_equal
+from tinyseq.ops.pointwise import isfinite as isfinite
+from tinyseq.ops.pointwise import less as less
+from tinyseq.ops.pointwise import less_equal as less_equal
+from tinyseq.ops.pointwise import log as log
+from tinyseq.ops.pointwise import log1p as log1p
+from tinyseq.ops.pointwise import logical_and as logical_and
+from tinyseq.ops.pointwise import logical_not as logical_not
+from tinyseq.ops.pointwise import logical_or as logical_or
+from tinyseq.ops.pointwise import maximum as maximum
+from tinyseq.ops.pointwise import minimum as minimum
+from tinyseq.ops.pointwise import multiply as multiply
+from tinyseq.ops.pointwise import negative as negative
+from tinyseq.ops.pointwise import not_equal as not_equal
+from tinyseq.ops.pointwise import ones_like as ones_like
+from tinyseq.ops.pointwise import power as power
+from tinyseq.ops.pointwise import relu as relu
+from tinyseq.ops.pointwise import sigmoid as sigmoid
+from tinyseq.ops.pointwise import sign as sign
+from tinyseq.ops.pointwise import softplus as softplus
+from tinyseq.ops.pointwise import sqrt as sqrt
+from tinyseq.ops.pointwise import square as square
+from tinyseq.ops.pointwise import stop_gradient as stop_gradient
+from tinyseq.ops.pointwise import subtract as subtract
+from tinyseq.ops.pointwise import tanh as tanh
+from tinyseq.ops.pointwise import where as where
+from tinyseq.ops.pointwise import zeros_like as zeros_like
+from tinyseq.ops.reduce import argmax as argmax
+from tinyseq.ops.reduce import argmin as argmin
+from tinyseq.ops.reduce import log_softmax as log_softmax
+from tinyseq.ops.reduce import logsumexp as logsumexp
+from tinyseq.ops.reduce import max as max
+from tinyseq.ops.reduce import mean as mean
+from tinyseq.ops.reduce import min as min
+from tinyseq.ops.reduce import softmax as softmax
+from tinyseq.ops.reduce import softmax_cross_entropy as softmax_cross_entropy
+from tinyseq.ops.reduce import sum as sum
+from tinyseq.ops.reduce import var as var
+from tinyseq.ops.shape import add_along_axis as add_along_axis
+from tinyseq.ops.shape import add_at as add_at
+from tinyseq.ops.shape import broadcast_to as broadcast_to
+from tinyseq.ops.shape import concatenate as concatenate
+from tinyseq.ops.shape import expand_dims as expand_dims
+from tinyseq.ops.shape import flip as flip
+from tinyseq.ops.shape import getitem as getitem
+from tinyseq.ops.shape import pad as pad
+from tinyseq.ops.shape import place as place
+from tinyseq.ops.shape import reshape as reshape
+from tinyseq.ops.shape import split as split
+from tinyseq.ops.shape import squeeze as squeeze
+from tinyseq.ops.shape import stack as stack
+from tinyseq.ops.shape import swapaxes as swapaxes
+from tinyseq.ops.shape import take as take
+from tinyseq.ops.shape import take_along_axis as take_along_axis
+from tinyseq.ops.shape import transpose as transpose
+
+name = "ops"  # as every namespace of words has one
+
+_attach(globals())

@@ -1,0 +1,252 @@
+"""Element by element: arithmetic, functions, comparisons, choices. Operands broadcast as in NumPy."""
+
+from typing import Any
+
+from tinyseq.engine import primitive
+
+
+@primitive
+def add(xp, a, b):
+    """a + b."""
+    return a + b, lambda g: (g, g)
+
+
+@primitive
+def subtract(xp, a, b):
+    """a - b."""
+    return a - b, lambda g: (g, lambda: -g)
+
+
+@primitive
+def multiply(xp, a, b):
+    """a * b."""
+    return a * b, lambda g: (lambda: g * b, lambda: g * a)
+
+
+@primitive
+def divide(xp, a, b):
+    """a / b."""
+    y = a / b
+    return y, lambda g: (lambda: g / b, lambda: -g * y / b)
+
+
+@primitive
+def negative(xp, x):
+    """-x."""
+    return -x, lambda g: (-g,)
+
+
+@primitive
+def power(xp, x, p):
+    """x ** p. At x = 0 the derivative by x is 0 for p = 0, and the derivative by p is 0 for p > 0."""
+    y = xp.power(x, p)
+
+    def by_x():
+        if isinstance(p, int | float):
+            return p * xp.power(x, p - 1) if p != 0 else xp.zeros_like(y)
+        return p * xp.power(xp.where(xp.equal(p, 0), 1, x), p - 1)
+
+    return y, lambda g: (lambda: g * by_x(), lambda: g * y * xp.log(xp.where(xp.equal(x, 0), 1, x)))
+
+
+@primitive
+def abs(xp, x):
+    """|x|, with derivative 0 at 0."""
+    return xp.abs(x), lambda g: (g * xp.sign(x),)
+
+
+@primitive
+def sign(xp, x):
+    """-1, 0 or 1; constant, so no gradient."""
+    return xp.sign(x), None
+
+
+@primitive
+def exp(xp, x):
+    """e ** x."""
+    y = xp.exp(x)
+    return y, lambda g: (g * y,)
+
+
+@primitive
+def expm1(xp, x):
+    """e ** x - 1, exact near 0."""
+    y = xp.expm1(x)
+    return y, lambda g: (g * (y + 1),)
+
+
+@primitive
+def log(xp, x):
+    """Natural logarithm."""
+    return xp.log(x), lambda g: (g / x,)
+
+
+@primitive
+def log1p(xp, x):
+    """log(1 + x), exact near 0."""
+    return xp.log1p(x), lambda g: (g / (1 + x),)
+
+
+@primitive
+def sqrt(xp, x):
+    """Square root; the derivative at 0 is infinite."""
+    y = xp.sqrt(x)
+    return y, lambda g: (g * 0.5 / y,)
+
+
+@primitive
+def square(xp, x):
+    """x * x."""
+    return xp.square(x), lambda g: (g * (2 * x),)
+
+
+@primitive
+def tanh(xp, x):
+    """Hyperbolic tangent."""
+    y = xp.tanh(x)
+    return y, lambda g: (g * (1 - y * y),)
+
+
+@primitive
+def sigmoid(xp, x):
+    """1 / (1 + exp(-x))."""
+    y = 0.5 * xp.tanh(0.5 * x) + 0.5  # no exp, so no overflow at either end
+    return y, lambda g: (g * (y * (1 - y)),)
+
+
+@primitive
+def relu(xp, x):
+    """max(x, 0), with derivative 0 at 0."""
+    y = xp.maximum(x, 0)
+    return y, lambda g: (xp.where(xp.greater(y, 0), g, 0),)
+
+
+@primitive
+def softplus(xp, x):
+    """log(1 + exp(x)), without overflow."""
+    y = xp.maximum(x, 0) + xp.log1p(xp.exp(-xp.abs(x)))
+    return y, lambda g: (g * (0.5 * xp.tanh(0.5 * x) + 0.5),)
+
+
+@primitive
+def maximum(xp, a, b):
+    """The larger of a and b; where they are equal, each gets half of the gradient."""
+    return xp.maximum(a, b), lambda g: (lambda: _winner(xp, a, b, g), lambda: _winner(xp, b, a, g))
+
+
+@primitive
+def minimum(xp, a, b):
+    """The smaller of a and b; where they are equal, each gets half of the gradient."""
+    return xp.minimum(a, b), lambda g: (lambda: _winner(xp, b, a, g), lambda: _winner(xp, a, b, g))
+
+
+def _winner(xp: Any, a: Any, b: Any, g: Any) -> Any:
+    """The part of g that goes to `a` where the larger of a and b was taken."""
+    return xp.where(xp.greater(a, b), g, xp.where(xp.equal(a, b), 0.5 * g, 0))
+
+
+def clip(x: Any, a_min: float | None = None, a_max: float | None = None) -> Any:
+    """x held within [a_min, a_max] (numbers, or None for no bound); the gradient passes where x is within."""
+    if a_min is None and a_max is None:
+        return x
+    return _clip(
+        x, low=float("-inf") if a_min is None else a_min, high=float("inf") if a_max is None else a_max
+    )
+
+
+@primitive
+def _clip(xp, x, *, low, high):
+    inside = xp.logical_and(xp.greater_equal(x, low), xp.less_equal(x, high))
+    return xp.minimum(xp.maximum(x, low), high), lambda g: (xp.where(inside, g, 0),)
+
+
+@primitive
+def where(xp, condition, x, y):
+    """x where `condition` holds, else y; the gradient goes to the chosen one, the other gets exactly 0."""
+    chosen = xp.where(condition, x, y)
+    return chosen, lambda g: (None, lambda: xp.where(condition, g, 0), lambda: xp.where(condition, 0, g))
+
+
+@primitive
+def stop_gradient(xp, x):
+    """x as a constant."""
+    return x, None
+
+
+@primitive
+def zeros_like(xp, x):
+    """Zeros of the shape and dtype of x."""
+    return xp.zeros_like(x), None
+
+
+@primitive
+def ones_like(xp, x):
+    """Ones of the shape and dtype of x."""
+    return xp.ones_like(x), None
+
+
+@primitive
+def astype(xp, x, *, dtype):
+    """x converted to `dtype`; the gradient is converted back."""
+    before = x.dtype
+    return xp.astype(x, dtype=dtype), lambda g: (xp.astype(g, dtype=before),)
+
+
+@primitive
+def greater(xp, a, b):
+    """a > b."""
+    return xp.greater(a, b), None
+
+
+@primitive
+def greater_equal(xp, a, b):
+    """a >= b."""
+    return xp.greater_equal(a, b), None
+
+
+@primitive
+def less(xp, a, b):
+    """a < b."""
+    return xp.less(a, b), None
+
+
+@primitive
+def less_equal(xp, a, b):
+    """a <= b."""
+    return xp.less_equal(a, b), None
+
+
+@primitive
+def equal(xp, a, b):
+    """a == b."""
+    return xp.equal(a, b), None
+
+
+@primitive
+def not_equal(xp, a, b):
+    """a != b."""
+    return xp.not_equal(a, b), None
+
+
+@primitive
+def logical_and(xp, a, b):
+    """a and b, as booleans."""
+    return xp.logical_and(a, b), None
+
+
+@primitive
+def logical_or(xp, a, b):
+    """a or b, as booleans."""
+    return xp.logical_or(a, b), None
+
+
+@primitive
+def logical_not(xp, x):
+    """not x, as booleans."""
+    return xp.logical_not(x), None
+
+
+@primitive
+def isfinite(xp, x):
+    """Neither NaN nor infinite."""
+    return xp.isfinite(x), None

@@ -1,0 +1,239 @@
+"""The same elements in another arrangement, and their selection."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from tinyseq.engine import Tensor, primitive
+from tinyseq.errors import ShapeError
+
+
+@primitive
+def _reshape(xp, x, *, shape):
+    before = x.shape
+    return x.reshape(shape), lambda g: (g.reshape(before),)
+
+
+def reshape(x: Any, shape: int | Sequence[int]) -> Any:
+    """The same elements in another shape; one length may be -1."""
+    return _reshape(x, shape=(shape,) if isinstance(shape, int) else tuple(shape))
+
+
+@primitive
+def _transpose(xp, x, *, axes):
+    back = tuple(sorted(range(len(axes)), key=axes.__getitem__))
+    return xp.transpose(x, axes), lambda g: (xp.transpose(g, back),)
+
+
+def transpose(x: Any, axes: Sequence[int] | None = None) -> Any:
+    """Axes in another order; reversed by default."""
+    n = len(x.shape)
+    return _transpose(x, axes=tuple(range(n))[::-1] if axes is None else tuple([a % n for a in axes]))
+
+
+@primitive
+def _swapaxes(xp, x, *, axis1, axis2):
+    return xp.swapaxes(x, axis1, axis2), lambda g: (xp.swapaxes(g, axis1, axis2),)
+
+
+def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
+    """Two axes exchanged."""
+    return _swapaxes(x, axis1=axis1, axis2=axis2)
+
+
+@primitive
+def _expand_dims(xp, x, *, axis):
+    shape = x.shape
+    return xp.expand_dims(x, axis), lambda g: (g.reshape(shape),)
+
+
+def expand_dims(x: Any, axis: int | tuple[int, ...]) -> Any:
+    """A new axis of length 1 at position `axis`."""
+    return _expand_dims(x, axis=axis)
+
+
+@primitive
+def _squeeze(xp, x, *, axis):
+    shape = x.shape
+    return xp.squeeze(x, axis), lambda g: (g.reshape(shape),)
+
+
+def squeeze(x: Any, axis: int | tuple[int, ...] | None = None) -> Any:
+    """Without the axes of length 1, or without those named."""
+    return _squeeze(x, axis=axis)
+
+
+@primitive
+def _broadcast_to(xp, x, *, shape):
+    return xp.broadcast_to(x, shape), lambda g: (g,)  # the sweep sums
+
+
+def broadcast_to(x: Any, shape: Sequence[int]) -> Any:
+    """x repeated to `shape` by NumPy's rules."""
+    return _broadcast_to(x, shape=tuple(shape))
+
+
+@primitive
+def _concatenate(xp, *xs, axis):
+    sizes = [x.shape[axis] for x in xs]
+    ndim = len(xs[0].shape)
+
+    def pullback(g):
+        start, parts = 0, []
+        for size in sizes:
+            parts.append(lambda a=start, b=start + size: xp.getitem(g, index=_along(axis, a, b, ndim)))
+            start += size
+        return parts
+
+    return xp.concatenate(xs, axis=axis), pullback
+
+
+def concatenate(arrays: Sequence[Any], axis: int = 0) -> Any:
+    """Arrays joined along an axis that they have."""
+    if len(arrays) == 0:
+        raise ShapeError("concatenate() needs at least one array.")
+    return _concatenate(*arrays, axis=axis)
+
+
+def stack(arrays: Sequence[Any], axis: int = 0) -> Any:
+    """Arrays of one shape joined along a new axis."""
+    return concatenate([expand_dims(x, axis) for x in arrays], axis)
+
+
+@primitive
+def _split(xp, x, *, bounds, axis):
+    ndim = len(x.shape)
+    parts = tuple([xp.getitem(x, index=_along(axis, a, b, ndim)) for a, b in bounds])
+    if all(p.shape == parts[0].shape for p in parts) and bounds[-1][1] == x.shape[axis]:
+
+        def pullback(*gs):
+            some = next(g for g in gs if g is not None)
+            return (xp.concatenate([xp.zeros_like(some) if g is None else g for g in gs], axis=axis),)
+    else:
+        shape = x.shape
+
+        def pullback(*gs):
+            placed = [
+                xp.place(g, index=_along(axis, a, b, ndim), shape=shape)
+                for g, (a, b) in zip(gs, bounds, strict=True)
+                if g is not None
+            ]
+            total = placed[0]
+            for g in placed[1:]:
+                total = total + g
+            return (total,)
+
+    return parts, pullback
+
+
+def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Any]:
+    """Equal parts (a number), or parts that begin at the given indices, along `axis`.
+
+    Raises ShapeError if the axis cannot be divided equally.
+    """
+    length = x.shape[axis]
+    if isinstance(indices_or_sections, int):
+        n = indices_or_sections
+        if n < 1 or length % n:
+            raise ShapeError(f"split() cannot divide axis {axis} of {tuple(x.shape)} into {n} equal parts.")
+        cuts = [i * (length // n) for i in range(n + 1)]
+    else:
+        cuts = [0, *(min(i, length) for i in indices_or_sections), length]
+    bounds = tuple([(a, max(a, b)) for a, b in zip(cuts, cuts[1:], strict=False)])
+    return list(_split(x, bounds=bounds, axis=axis))
+
+
+def _along(axis: int, start: int, stop: int, ndim: int) -> tuple[slice, ...]:
+    return (slice(None),) * (axis % ndim) + (slice(start, stop),)
+
+
+@primitive
+def _getitem(xp, x, *, index):
+    shape = x.shape
+    return xp.getitem(x, index=index), lambda g: (xp.place(g, index=index, shape=shape),)
+
+
+def getitem(x: Any, index: Any) -> Any:
+    """x[index]: slices, integers, None, Ellipsis; integer or boolean arrays as in NumPy."""
+    if isinstance(index, Tensor):
+        index = index.data
+    elif isinstance(index, tuple):
+        index = tuple([i.data if isinstance(i, Tensor) else i for i in index])
+    return _getitem(x, index=index)
+
+
+@primitive
+def place(xp, g, *, index, shape):
+    """Zeros of `shape` with g at `index` (added, where an element is named twice): the transpose of getitem."""
+    return xp.place(g, index=index, shape=shape), lambda h: (xp.getitem(h, index=index),)
+
+
+@primitive
+def _take(xp, x, indices, *, axis):
+    size = x.shape[axis]
+    return xp.take(x, indices, axis=axis), lambda g: (xp.add_at(g, indices, axis=axis, size=size), None)
+
+
+def take(x: Any, indices: Any, axis: int | None = None) -> Any:
+    """Elements (rows, ...) of x by number along `axis`; of the flattened x by default."""
+    if axis is None:
+        x, axis = reshape(x, -1), 0
+    return _take(x, indices, axis=axis % len(x.shape))
+
+
+@primitive
+def add_at(xp, g, indices, *, axis, size):
+    """Zeros of length `size` along `axis`, with g added at `indices`: the transpose of take."""
+    return xp.add_at(g, indices, axis=axis, size=size), lambda h: (xp.take(h, indices, axis=axis), None)
+
+
+@primitive
+def _take_along_axis(xp, x, indices, *, axis):
+    size = x.shape[axis]
+    return xp.take_along_axis(x, indices, axis=axis), lambda g: (
+        xp.add_along_axis(g, indices, axis=axis, size=size),
+        None,
+    )
+
+
+def take_along_axis(x: Any, indices: Any, axis: int) -> Any:
+    """x at `indices` along `axis`; the other axes go side by side, as in NumPy. Shapes match but for `axis`."""
+    return _take_along_axis(x, indices, axis=axis % len(x.shape))
+
+
+@primitive
+def add_along_axis(xp, g, indices, *, axis, size):
+    """Zeros of length `size` along `axis`, with g added at `indices`: the transpose of take_along_axis."""
+    return xp.add_along_axis(g, indices, axis=axis, size=size), lambda h: (
+        xp.take_along_axis(h, indices, axis=axis),
+        None,
+    )
+
+
+def pad(x: Any, pad_width: Any, constant_values: float = 0) -> Any:
+    """x with `constant_values` around it; pad_width as in NumPy: (before, after) for each axis, or for all."""
+    widths = _pairs(pad_width, len(x.shape))
+    if any(w < 0 for pair in widths for w in pair):
+        raise ShapeError(f"pad() takes widths of 0 or more, got {pad_width!r}.")
+    shape = tuple([a + n + b for n, (a, b) in zip(x.shape, widths, strict=True)])
+    index = tuple([slice(a, a + n) for n, (a, _) in zip(x.shape, widths, strict=True)])
+    if constant_values == 0:
+        return place(x, index=index, shape=shape)
+    return place(x - constant_values, index=index, shape=shape) + constant_values
+
+
+def _pairs(pad_width: Any, ndim: int) -> list[tuple[int, int]]:
+    if isinstance(pad_width, int):
+        return [(pad_width, pad_width)] * ndim
+    if all(isinstance(w, int) for w in pad_width):
+        before, after = pad_width
+        return [(before, after)] * ndim
+    if len(pad_width) != ndim:
+        raise ShapeError(f"pad() of an array with {ndim} axes needs as many pairs, got {pad_width!r}.")
+    return [(before, after) for before, after in pad_width]
+
+
+def flip(x: Any, axis: int | tuple[int, ...] | None = None) -> Any:
+    """x backwards along `axis`; along every axis by default."""
+    n = len(x.shape)
+    axes = range(n) if axis is None else [a % n for a in ((axis,) if isinstance(axis, int) else axis)]
+    return getitem(x, tuple([slice(None, None, -1) if i in axes else slice(None) for i in range(n)]))
