@@ -28,12 +28,11 @@ def test_installed_entry_points_are_those_of_pyproject(group):
     assert installed == PROJECT["entry-points"][group], 'the installation is stale: pip install -e ".[test]" again'
 
 
-@pytest.mark.parametrize(
-    ("group", "name"), [(g, n) for g, points in PROJECT["entry-points"].items() for n in points], ids="/".join
-)
-def test_every_entry_point_loads(group, name):
-    (point,) = importlib.metadata.entry_points(group=group, name=name)
-    assert callable(point.load())
+@pytest.mark.parametrize("group", sorted(PROJECT["entry-points"]))
+def test_every_entry_point_loads(group):
+    for name in PROJECT["entry-points"][group]:
+        (point,) = importlib.metadata.entry_points(group=group, name=name)
+        assert callable(point.load())
 
 
 def test_core_dependencies_are_three():
