@@ -1,0 +1,6 @@
+"""Floor 4: from files and texts to batches."""
+
+from tinyseq.data.text import MAX_BYTES as MAX_BYTES
+from tinyseq.data.text import demo_text as demo_text
+from tinyseq.data.text import read_text as read_text
+from tinyseq.data.vocabulary import Vocabulary as Vocabulary
