@@ -83,6 +83,26 @@ def test_cupy_equals_numpy(cupy, rng, name, dtype):
     np.testing.assert_allclose(got.get(), want, rtol=rtol, atol=rtol)
 
 
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_gemm_adds_onto_its_output(cupy, rng, dtype):
+    from cupy import cublas
+
+    a, b, c = (rng.standard_normal(shape).astype(dtype) for shape in ((3, 4), (5, 4), (3, 5)))
+    out = cupy.asarray(c)
+    cublas.gemm("N", "T", cupy.asarray(a), cupy.asarray(b), out=out, alpha=0.5, beta=2.0)
+    np.testing.assert_allclose(out.get(), 0.5 * a @ b.T + 2 * c, rtol=1e-5)
+
+
+def test_cublas_beyond_real_products_is_refused(cupy):
+    from cupy import cublas
+
+    x = cupy.ones((2, 2), "c8")
+    with pytest.raises(cupy.cuda.cublas.CUBLASError, match="NOT_SUPPORTED"):
+        x @ x
+    with pytest.raises(cupy.cuda.cublas.CUBLASError, match="NOT_SUPPORTED"):
+        cublas.gemv("N", 1.0, x.real.copy(), x.real[0].copy(), 0.0, x.real[0].copy())
+
+
 def test_kernels_of_every_kind_in_every_order(cupy, rng, schedule):
     x = rng.standard_normal((6, 50)).astype("f4")
     xs = cupy.asarray(x)
