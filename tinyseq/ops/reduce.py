@@ -170,14 +170,16 @@ def log_softmax(x: Any, axis: int = -1) -> Any:
 
 @primitive
 def _softmax_cross_entropy(xp, logits, targets):
-    lse = xp.log(xp.exp(logits - _shift(xp, logits, -1)).sum(axis=-1, keepdims=True)) + _shift(xp, logits, -1)
+    top = _shift(xp, logits, -1)
+    z = logits - top  # top + log_sum would round away the small differences between large logits
+    log_sum = xp.log(xp.exp(z).sum(axis=-1, keepdims=True))
     at = xp.expand_dims(targets, -1)
     size = logits.shape[-1]
-    y = xp.squeeze(lse - xp.take_along_axis(logits, at, axis=-1), -1)
+    y = xp.squeeze(log_sum - xp.take_along_axis(z, at, axis=-1), -1)
 
     def pullback(g):
         g = xp.expand_dims(g, -1)
-        return g * xp.exp(logits - lse) - xp.add_along_axis(g, at, axis=g.ndim - 1, size=size), None
+        return g * xp.exp(logits - top - log_sum) - xp.add_along_axis(g, at, axis=g.ndim - 1, size=size), None
 
     return y, pullback
 
