@@ -1,5 +1,6 @@
 """Sequence models on a small reverse-mode engine, on NumPy or CuPy. See README.md."""
 
+from tinyseq import nn as nn
 from tinyseq import ops as ops
 from tinyseq.backend import backend as backend
 from tinyseq.backend import use as use
@@ -13,5 +14,6 @@ from tinyseq.engine import jvp as jvp
 from tinyseq.engine import no_grad as no_grad
 from tinyseq.engine import primitive as primitive
 from tinyseq.engine import vjp as vjp
+from tinyseq.random import seed as seed
 
 __version__ = "0.1.0"

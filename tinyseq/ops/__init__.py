@@ -3,6 +3,7 @@
 from tinyseq.ops._attach import attach as _attach
 from tinyseq.ops.linear import l2_normalize as l2_normalize
 from tinyseq.ops.linear import matmul as matmul
+from tinyseq.ops.normalize import layer_norm as layer_norm
 from tinyseq.ops.pointwise import abs as abs
 from tinyseq.ops.pointwise import add as add
 from tinyseq.ops.pointwise import astype as astype

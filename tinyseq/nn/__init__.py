@@ -1,0 +1,12 @@
+"""Floor 3: Parameters, Modules, initial values, and the layers that work on each position by itself."""
+
+from tinyseq.nn import init as init
+from tinyseq.nn.layers import Dropout as Dropout
+from tinyseq.nn.layers import Embedding as Embedding
+from tinyseq.nn.layers import LayerNorm as LayerNorm
+from tinyseq.nn.layers import Linear as Linear
+from tinyseq.nn.layers import Residual as Residual
+from tinyseq.nn.layers import Sequential as Sequential
+from tinyseq.nn.model import SequenceModel as SequenceModel
+from tinyseq.nn.module import Module as Module
+from tinyseq.nn.module import Parameter as Parameter

@@ -1,0 +1,94 @@
+"""Initial values of weights: functions of a shape, drawn from `tinyseq.random.generator()`.
+
+Weights are stored as (inputs, outputs): the first axes count as fan-in, the last as fan-out.
+"""
+
+import difflib
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tinyseq import random
+from tinyseq.errors import ConfigError, ShapeError
+
+Shape = tuple[int, ...]
+Values = np.ndarray[Any, Any]
+Initializer = Callable[..., Values]
+
+
+def zeros(shape: Shape, dtype: Any = np.float32) -> Values:
+    """All zero."""
+    return np.zeros(shape, dtype)
+
+
+def ones(shape: Shape, dtype: Any = np.float32) -> Values:
+    """All one."""
+    return np.ones(shape, dtype)
+
+
+def uniform(shape: Shape, dtype: Any = np.float32, *, low: float = -0.1, high: float = 0.1) -> Values:
+    """Uniform in [low, high)."""
+    return random.generator().uniform(low, high, shape).astype(dtype)
+
+
+def normal(shape: Shape, dtype: Any = np.float32, *, mean: float = 0.0, std: float = 1.0) -> Values:
+    """Normal with this mean and standard deviation."""
+    return random.generator().normal(mean, std, shape).astype(dtype)
+
+
+def glorot_uniform(shape: Shape, dtype: Any = np.float32, *, gain: float = 1.0) -> Values:
+    """Uniform within gain * sqrt(6 / (fan-in + fan-out)), which keeps variances equal in both directions.
+
+    Source: Glorot and Bengio (2010), equation 16.
+    """
+    inputs, outputs = _fans("glorot_uniform", shape)
+    limit = gain * math.sqrt(6 / max(1, inputs + outputs))
+    return uniform(shape, dtype, low=-limit, high=limit)
+
+
+def orthogonal(shape: Shape, dtype: Any = np.float32, *, gain: float = 1.0) -> Values:
+    """A random orthogonal matrix times `gain`: the shorter side's vectors are orthonormal.
+
+    Uniform over all such matrices: QR of a normal matrix with the signs of R's diagonal made positive.
+    Sources: Saxe et al. (2014); Mezzadri (2007).
+    """
+    inputs, outputs = _fans("orthogonal", shape)
+    tall = random.generator().normal(size=(max(inputs, outputs), min(inputs, outputs)))
+    q, r = np.linalg.qr(tall)
+    q *= np.where(np.diagonal(r) < 0, -1.0, 1.0)
+    matrix = q if inputs >= outputs else q.T
+    return np.ascontiguousarray(gain * matrix, dtype).reshape(shape)
+
+
+def identity(shape: Shape, dtype: Any = np.float32, *, gain: float = 1.0) -> Values:
+    """`gain` on the diagonal of a matrix, zero elsewhere; with ReLU this is the IRNN of Le et al. (2015)."""
+    if len(shape) != 2:
+        raise ShapeError(f"init.identity() makes matrices (inputs, outputs), not shape {tuple(shape)}.")
+    return np.ascontiguousarray(gain * np.eye(*shape), dtype)
+
+
+def _fans(name: str, shape: Shape) -> tuple[int, int]:
+    if len(shape) < 2:
+        raise ShapeError(
+            f"init.{name}() needs a shape (inputs, outputs), not {tuple(shape)}: for a vector use "
+            "zeros or uniform."
+        )
+    return math.prod(shape[:-1]), shape[-1]
+
+
+_BY_NAME: dict[str, Initializer] = {
+    f.__name__: f for f in (orthogonal, identity, glorot_uniform, uniform, normal, zeros, ones)
+}
+
+
+def get(initializer: str | Initializer) -> Initializer:
+    """The initialiser of this name, or the callable itself. Raises ConfigError for a name that is none."""
+    if callable(initializer):
+        return initializer
+    if initializer in _BY_NAME:
+        return _BY_NAME[initializer]
+    near = difflib.get_close_matches(str(initializer), _BY_NAME, 1)
+    hint = f"did you mean {near[0]!r}?" if near else "or pass a function of (shape, dtype)."
+    raise ConfigError(f"There is no initialiser {initializer!r}; choose from {', '.join(_BY_NAME)}; {hint}")

@@ -1,0 +1,160 @@
+"""Layers that treat every position by itself: they take Sequences and give Sequences, or plain Tensors."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tinyseq import ops, random
+from tinyseq.backend import backend_of
+from tinyseq.engine import Tensor
+from tinyseq.errors import ConfigError, DataError, ShapeError
+from tinyseq.nn import init
+from tinyseq.nn.module import Module, Parameter
+
+
+def positionwise(function: Callable[[Tensor], Tensor], xs: Any) -> Any:
+    """`function` of a Tensor, or of the packed data of Sequences, as Sequences again."""
+    return function(xs) if isinstance(xs, Tensor) else xs.with_data(function(xs.data))
+
+
+class Linear(Module):
+    """x @ weight + bias over the last axis; weight: (input_size, output_size)."""
+
+    def __init__(
+        self,
+        input_size: int,
+        output_size: int,
+        *,
+        bias: bool = True,
+        init: str | init.Initializer = "glorot_uniform",
+    ) -> None:
+        _check_sizes("Linear", input_size=input_size, output_size=output_size)
+        self.input_size, self.output_size = input_size, output_size
+        self.weight = Parameter(_initial(init, (input_size, output_size)))
+        self.bias = Parameter(_initial("zeros", (output_size,))) if bias else None
+
+    def forward(self, xs: Any) -> Any:
+        """xs: (..., input_size) -> (..., output_size). Raises ShapeError for another last axis."""
+        return positionwise(self._affine, xs)
+
+    def _affine(self, x: Tensor) -> Tensor:
+        _check_last_axis(f"Linear({self.input_size}, {self.output_size})", x, self.input_size)
+        y = x @ self.weight
+        return y if self.bias is None else y + self.bias
+
+
+class Embedding(Module):
+    """A row of the table `weight`, (num_embeddings, embedding_size), for every integer id."""
+
+    def __init__(
+        self, num_embeddings: int, embedding_size: int, *, init: str | init.Initializer = "normal"
+    ) -> None:
+        _check_sizes("Embedding", num_embeddings=num_embeddings, embedding_size=embedding_size)
+        self.num_embeddings, self.embedding_size = num_embeddings, embedding_size
+        self.weight = Parameter(_initial(init, (num_embeddings, embedding_size)))
+
+    def forward(self, ids: Any) -> Any:
+        """ids: integers (...), as Sequences, a Tensor or an array -> (..., embedding_size).
+
+        Raises DataError for ids outside [0, num_embeddings): a device would wrap them silently.
+        """
+        if isinstance(ids, np.ndarray | list | tuple):
+            ids = Tensor(np.asarray(ids))
+        return positionwise(self._rows, ids)
+
+    def _rows(self, ids: Tensor) -> Tensor:
+        if ids.dtype.kind not in "iu":
+            raise DataError(
+                f"Embedding takes integer ids, not {ids.dtype}: give it the ids before any other layer."
+            )
+        return ops.take(self.weight, ids, axis=0)  # type: ignore[no-any-return]
+
+
+class Dropout(Module):
+    """Zero each element with probability p and scale the others by 1 / (1 - p); in evaluation, the identity.
+
+    The mask is drawn on the host from `tinyseq.random.generator()`: a seed means the same on every backend.
+    Source: Srivastava et al. (2014), in the inverted form that leaves evaluation alone.
+    """
+
+    def __init__(self, p: float = 0.5) -> None:
+        if not 0 <= p < 1:
+            raise ConfigError(f"Dropout(p={p!r}): p is a probability in [0, 1); 0 drops nothing.")
+        self.p = p
+
+    def forward(self, xs: Any) -> Any:
+        """xs of any shape -> the same shape."""
+        return positionwise(self._drop, xs) if self.training and self.p > 0 else xs
+
+    def _drop(self, x: Tensor) -> Tensor:
+        kept = random.generator().random(x.shape, np.float32) >= self.p
+        mask = np.where(kept, 1 / (1 - self.p), 0).astype(x.dtype)
+        return x * Tensor(backend_of(x.data).asarray(mask))
+
+
+class LayerNorm(Module):
+    """Each position's features shifted and scaled to mean 0 and variance 1, then * weight + bias.
+
+    Source: Ba, Kiros and Hinton (2016), equation 4.
+    """
+
+    def __init__(self, size: int, *, eps: float = 1e-5) -> None:
+        _check_sizes("LayerNorm", size=size)
+        self.size, self.eps = size, eps
+        self.weight = Parameter(_initial("ones", (size,)))
+        self.bias = Parameter(_initial("zeros", (size,)))
+
+    def forward(self, xs: Any) -> Any:
+        """xs: (..., size) -> the same shape. Raises ShapeError for another last axis."""
+        return positionwise(self._normalize, xs)
+
+    def _normalize(self, x: Tensor) -> Tensor:
+        _check_last_axis(f"LayerNorm({self.size})", x, self.size)
+        return ops.layer_norm(x, self.weight, self.bias, self.eps)  # type: ignore[no-any-return]
+
+
+class Sequential(Module):
+    """Layers one after the other."""
+
+    def __init__(self, *layers: Callable[[Any], Any]) -> None:
+        self.layers = layers
+
+    def forward(self, xs: Any) -> Any:
+        """What the last layer gives; xs itself without any layer."""
+        for layer in self.layers:
+            xs = layer(xs)
+        return xs
+
+
+class Residual(Module):
+    """x + layer(x), for a layer that keeps the shape. Source: He et al. (2016)."""
+
+    def __init__(self, layer: Callable[[Any], Any]) -> None:
+        self.layer = layer
+
+    def forward(self, xs: Any) -> Any:
+        """xs -> the same shape. Raises ShapeError if the layer gives another."""
+        ys = self.layer(xs)
+        x, y = (v if isinstance(v, Tensor) else v.data for v in (xs, ys))
+        if x.shape != y.shape:
+            raise ShapeError(
+                f"Residual adds its input to what its layer gives, but the shapes are {x.shape} and "
+                f"{y.shape}: use a layer with equal input and output sizes."
+            )
+        return x + y if isinstance(ys, Tensor) else ys.with_data(x + y)
+
+
+def _initial(initializer: str | init.Initializer, shape: tuple[int, ...]) -> Any:
+    return init.get(initializer)(shape)
+
+
+def _check_sizes(layer: str, **sizes: int) -> None:
+    for name, size in sizes.items():
+        if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1:
+            raise ConfigError(f"{layer}({name}={size!r}): sizes are integers of 1 or more.")
+
+
+def _check_last_axis(layer: str, x: Tensor, size: int) -> None:
+    if not x.shape or x.shape[-1] != size:
+        raise ShapeError(f"{layer} takes {size} features on the last axis; this input has shape {x.shape}.")

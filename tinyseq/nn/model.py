@@ -1,0 +1,43 @@
+"""The usual shape of a sequence model: ids to vectors, vectors in context, and what is asked of them."""
+
+from typing import Any
+
+from tinyseq.engine import Tensor
+from tinyseq.nn.module import Module
+
+
+class SequenceModel(Module):
+    """`head` on the features that `encoder` computes from `embed(xs)`."""
+
+    def __init__(self, embed: Module, encoder: Module, head: Module) -> None:
+        self.embed = embed
+        self.encoder = encoder
+        self.head: Any = head
+
+    def forward(self, xs: Any) -> Any:
+        """The features of every position."""
+        return self.encoder(self.embed(xs))
+
+    def loss(self, xs: Any, targets: Any) -> Tensor:
+        """The head's loss of the features against `targets`."""
+        return self.head.loss(self(xs), targets)  # type: ignore[no-any-return]
+
+    def predict(self, xs: Any) -> Any:
+        """The head's predictions from the features."""
+        return self.head.predict(self(xs))
+
+    def initial_state(self, batch_size: int) -> Any:
+        """The encoder's state before the first step."""
+        return self._stateful().initial_state(batch_size)
+
+    def scan(self, xs: Any, state: Any = None) -> tuple[Any, Any]:
+        """The features, and the encoder's state after the last step, to go on from."""
+        return self._stateful().scan(self.embed(xs), state)  # type: ignore[no-any-return]
+
+    def _stateful(self) -> Any:
+        if not hasattr(self.encoder, "scan"):
+            raise TypeError(
+                f"{type(self.encoder).__name__} keeps no state, so there is none to carry: call the model "
+                "itself, or use an encoder with scan(), such as Recurrent(cell)."
+            )
+        return self.encoder

@@ -1,0 +1,38 @@
+"""The one source of randomness: a generator on the host, so that a seed means the same on every backend."""
+
+from typing import Any
+
+import numpy as np
+
+from tinyseq.errors import ConfigError
+
+_generator = np.random.default_rng()
+
+
+def seed(n: int) -> None:
+    """Start the process's random numbers again from `n`: the same seed gives the same numbers."""
+    global _generator
+    _generator = np.random.default_rng(n)
+
+
+def generator() -> np.random.Generator:
+    """The process's generator, from which initialisers, dropout, shuffling and sampling draw."""
+    return _generator
+
+
+def get_state() -> dict[str, Any]:
+    """Where the generator stands, as a dict that JSON can hold."""
+    return dict(_generator.bit_generator.state)
+
+
+def set_state(state: dict[str, Any]) -> None:
+    """Go on from a state that `get_state()` gave. Raises ConfigError if it is none."""
+    restored = np.random.default_rng()
+    try:
+        restored.bit_generator.state = state
+    except (TypeError, ValueError, KeyError, OverflowError) as error:
+        raise ConfigError(
+            f"This is no state of the random generator ({error!r}): pass one from get_state()."
+        ) from None
+    global _generator
+    _generator = restored
