@@ -102,25 +102,25 @@ def stack(arrays: Sequence[Any], axis: int = 0) -> Any:
 @primitive
 def _split(xp, x, *, bounds, axis):
     ndim = len(x.shape)
+    shape = x.shape
     parts = tuple([xp.getitem(x, index=_along(axis, a, b, ndim)) for a, b in bounds])
-    if all(p.shape == parts[0].shape for p in parts) and bounds[-1][1] == x.shape[axis]:
+    alike = all(p.shape == parts[0].shape for p in parts)
+    cuts = [0, *[b for _, b in bounds]]
+    whole = cuts[-1] == shape[axis] and all(a == cut for (a, _), cut in zip(bounds, cuts, strict=False))
 
-        def pullback(*gs):
-            some = next(g for g in gs if g is not None)
-            return (xp.concatenate([xp.zeros_like(some) if g is None else g for g in gs], axis=axis),)
-    else:
-        shape = x.shape
-
-        def pullback(*gs):
-            placed = [
-                xp.place(g, index=_along(axis, a, b, ndim), shape=shape)
-                for g, (a, b) in zip(gs, bounds, strict=True)
-                if g is not None
-            ]
-            total = placed[0]
-            for g in placed[1:]:
-                total = total + g
-            return (total,)
+    def pullback(*gs):
+        given = [g for g in gs if g is not None]
+        if whole and (alike or len(given) == len(gs)):  # one copy, however many parts there are
+            return (xp.concatenate([xp.zeros_like(given[0]) if g is None else g for g in gs], axis=axis),)
+        placed = [
+            xp.place(g, index=_along(axis, a, b, ndim), shape=shape)
+            for g, (a, b) in zip(gs, bounds, strict=True)
+            if g is not None
+        ]
+        total = placed[0]
+        for g in placed[1:]:
+            total = total + g
+        return (total,)
 
     return parts, pullback
 
