@@ -15,9 +15,9 @@ from tinyseq.sequences.layout import Layout
 class Sequences:
     """A batch of sequences of unequal length as one array without padding.
 
-    data: (rows, ...), one row for each step of each sequence, arranged as `layout` says: all first steps, the
-    longest sequence first, then all second steps, and so on. A position-wise operation works on `data`. Whatever
-    has one row for each sequence (`last()`, states, `lengths`) is in the caller's order.
+    data: (rows, ...), one row for each step of each sequence, arranged as `layout` says: all first steps,
+    the longest sequence first, then all second steps, and so on. A position-wise operation works on `data`.
+    What has one row for each sequence (`last()`, states, `lengths`) is in the caller's order.
     """
 
     __slots__ = ("_id_range", "data", "layout")
@@ -158,7 +158,8 @@ class Sequences:
         if self.layout.is_dense:
             return self._grid().mean(axis=0)
         lengths = np.asarray(self.lengths, self.dtype).reshape(-1, *[1] * (self.data.ndim - 1))
-        return self.sum() / backend_of(self.data.data).asarray(lengths)
+        mean: Tensor = ops.divide(self.sum(), backend_of(self.data.data).asarray(lengths))
+        return mean
 
     def max(self) -> Tensor:
         """The largest value over the steps of each sequence: (batch, ...); equal ones share the gradient."""
