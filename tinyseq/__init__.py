@@ -15,5 +15,16 @@ from tinyseq.engine import no_grad as no_grad
 from tinyseq.engine import primitive as primitive
 from tinyseq.engine import vjp as vjp
 from tinyseq.random import seed as seed
+from tinyseq.registry import cells as cells
+from tinyseq.registry import emitters as emitters
+from tinyseq.registry import heads as heads
+from tinyseq.registry import initializers as initializers
+from tinyseq.registry import layers as layers
+from tinyseq.registry import losses as losses
+from tinyseq.registry import metrics as metrics
+from tinyseq.registry import models as models
+from tinyseq.registry import optimizers as optimizers
+from tinyseq.registry import recipes as recipes
+from tinyseq.registry import register as register
 
 __version__ = "0.1.0"

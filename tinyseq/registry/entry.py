@@ -1,0 +1,121 @@
+"""One plugin that can be had, from its name in some package's metadata to the class itself."""
+
+import sys
+from dataclasses import dataclass
+from functools import reduce
+from importlib import import_module
+from typing import Any, Literal
+
+from tinyseq.errors import PluginError
+from tinyseq.registry.contract import violations
+from tinyseq.registry.discovery import Offer
+from tinyseq.registry.kinds import Kind
+
+THIS_PROCESS = "this process"
+"""The origin of what `register` added, where others have a distribution and its release."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What is known of a plugin without importing it; `version` (None before) once it is loaded."""
+
+    name: str
+    kind: str
+    version: int | None
+    distribution: str
+    state: Literal["available", "loaded", "broken"]
+    cause: str
+
+
+@dataclass(eq=False, slots=True)
+class Entry:
+    """A plugin offered by a package, or registered by this process (then `offer` is None)."""
+
+    kind: Kind
+    name: str
+    offer: Offer | None
+    plugin: Any = None
+    failure: str = ""
+    cause: BaseException | None = None
+
+    @property
+    def distribution(self) -> str:
+        """The package that offers it; empty for this process."""
+        return self.offer.distribution if self.offer else ""
+
+    @property
+    def origin(self) -> str:
+        """The package with its release, as messages and files show it."""
+        return f"{self.offer.distribution} {self.offer.release}" if self.offer else THIS_PROCESS
+
+    @property
+    def version(self) -> int:
+        """The version of the loaded plugin's numbers."""
+        return int(getattr(self.plugin, "version", 1))
+
+    def load(self) -> Any:
+        """Give the plugin itself, imported and checked the first time; a failure is kept and raised again."""
+        if self.plugin is None and not self.failure:
+            self._import()
+        if self.failure:
+            raise PluginError(self.failure) from self.cause
+        return self.plugin
+
+    def _import(self) -> None:
+        assert self.offer is not None
+        try:
+            plugin = reduce(getattr, self.offer.attribute.split("."), import_module(self.offer.module))
+        except (Exception, SystemExit) as error:  # a stranger's import may do anything
+            self.cause = error
+            self.failure = (
+                f"{self.kind.name} {self.name!r} from {self.origin} could not be imported: "
+                f"{type(error).__name__}: {error}. Other plugins are not affected."
+            )
+            return
+        self.failure = contract_failure(self.kind, self.name, plugin, self.origin)
+        if not self.failure:
+            self.plugin = plugin
+
+    def stands_for(self, plugin: Any) -> bool:
+        """Whether this is the entry of `plugin`, as far as can be told without importing anything."""
+        if self.plugin is not None:
+            return self.plugin is plugin or (self.offer is None and same_name(self.plugin, plugin))
+        assert self.offer is not None
+        module = sys.modules.get(
+            self.offer.module
+        )  # a class that exists may come from another module of its package
+        if module is None:
+            return (self.offer.module, self.offer.attribute) == (plugin.__module__, plugin.__qualname__)
+        try:
+            return reduce(getattr, self.offer.attribute.split("."), module) is plugin
+        except AttributeError:
+            return False
+
+    def record(self, spelling: str) -> Record:
+        """What to show of it, under the name by which it can be asked for."""
+        loaded = self.plugin is not None
+        return Record(
+            name=spelling,
+            kind=self.kind.name,
+            version=self.version if loaded else None,
+            distribution=self.origin,
+            state="broken" if self.failure else "loaded" if loaded else "available",
+            cause=self.failure,
+        )
+
+
+def contract_failure(kind: Kind, name: str, plugin: Any, origin: str) -> str:
+    """A sentence with every rule that `plugin` breaks, or an empty string."""
+    broken = violations(kind, plugin)
+    if not broken:
+        return ""
+    rules = "\n  ".join(broken)
+    return (
+        f"{kind.name} {name!r} from {origin} does not meet the contract:\n  {rules}\n"
+        "The author can see the full report with tinyseq.testing.conformance."
+    )
+
+
+def same_name(one: Any, other: Any) -> bool:
+    """Whether two objects carry one qualified name, as the results of running a notebook cell twice do."""
+    return (one.__module__, one.__qualname__) == (other.__module__, other.__qualname__)
