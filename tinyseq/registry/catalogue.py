@@ -143,7 +143,7 @@ class Registry:
             lines.append(f"It was saved with {origin}: pip install {origin.rpartition(' ')[0]}")
         else:
             lines.append(
-                "From a package: install it. From your own file: import it first, so that its register() runs."
+                "From a package: install it. From your own file: import it first, so that it is registered."
             )
         return "\n".join(lines)
 
@@ -185,7 +185,7 @@ def entry_of(plugin: Any) -> Entry | None:
 
 
 def _choose(entries: list[Entry]) -> list[Entry]:
-    """tinyseq's own, if it is among entries of one name: no package replaces a built-in by being installed."""
+    """tinyseq's own, if it is among entries of one name: installing a package never replaces a built-in."""
     return [entry for entry in entries if entry.distribution == BUILT_IN] or entries
 
 
@@ -200,8 +200,8 @@ def _require_version(entry: Entry, wanted: str) -> None:
     entry.load()
     if wanted != str(entry.version):
         raise PluginError(
-            f"{entry.kind.name} {entry.name!r} of {entry.origin} is at version {entry.version}, not {wanted}, which was "
-            "asked for. Versions differ in their numbers: install a release that has it, or train again."
+            f"{entry.kind.name} {entry.name!r} of {entry.origin} is at version {entry.version}, "
+            f"and version {wanted} was asked for. Versions differ in their numbers: install a release that has it, or train again."
         )
 
 

@@ -4,7 +4,7 @@ import inspect
 from importlib import import_module
 from typing import Any
 
-from tinyseq.registry.kinds import API, Kind
+from tinyseq.registry.kinds import Kind
 
 
 def constructor_parameters(cls: type) -> list[inspect.Parameter]:
@@ -21,14 +21,15 @@ def violations(kind: Kind, plugin: Any) -> list[str]:
     base = _resolve(kind.base)
     if not inspect.isclass(plugin) or not issubclass(plugin, base):
         return [f"TS001 {plugin!r} is not a subclass of {base.__module__}.{base.__qualname__}"]
-    return [*_numbers(plugin), *_methods(kind, base, plugin), *_constructor(kind, plugin)]
+    return [*_numbers(base, plugin), *_methods(kind, base, plugin), *_constructor(kind, plugin)]
 
 
-def _numbers(cls: type) -> list[str]:
+def _numbers(base: type, cls: type) -> list[str]:
     found = []
-    api, version = getattr(cls, "api", API), getattr(cls, "version", 1)
-    if api != API:
-        found.append(f"TS002 written for plugin API {api!r}; this tinyseq speaks {API}")
+    spoken = getattr(base, "api", 1)
+    api, version = getattr(cls, "api", spoken), getattr(cls, "version", 1)
+    if api != spoken:
+        found.append(f"TS002 written for plugin API {api!r}; this tinyseq speaks {spoken}")
     if isinstance(version, bool) or not isinstance(version, int) or version < 1:
         found.append(f"TS003 version must be a whole number from 1, not {version!r}")
     return found

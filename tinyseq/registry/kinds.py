@@ -2,9 +2,6 @@
 
 from dataclasses import dataclass
 
-API = 1
-"""The contract that this tinyseq speaks; it grows only when a plugin must change."""
-
 
 @dataclass(frozen=True, slots=True)
 class Kind:
