@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from tinyseq.errors import PluginError
 from tinyseq.registry import discovery
 from tinyseq.registry.discovery import BUILT_IN, Offer, canonical
-from tinyseq.registry.entry import THIS_PROCESS, Entry, Record, contract_failure
+from tinyseq.registry.entry import THIS_PROCESS, Entry, Record, contract_failure, place
 from tinyseq.registry.kinds import KINDS, Kind
 
 P = TypeVar("P", bound=Callable[..., Any])
@@ -78,9 +78,9 @@ class Registry:
         if failure:
             raise PluginError(failure)
         for taken in self._candidates("", name):
-            if taken.offer is not None and taken.stands_for(plugin):
+            if taken.offer is not None and taken.may_stand_for(plugin):
                 return plugin  # a package that also registers by decorator: the package stays its origin
-            if not (replace or taken.stands_for(plugin)):
+            if not (replace or taken.may_stand_for(plugin)):
                 raise PluginError(
                     f"{self.kind.name} {name!r} is already taken by {_where(taken)} ({taken.origin}). "
                     "Choose another name, or pass replace=True."
@@ -174,12 +174,15 @@ def refresh() -> None:
 
 
 def entry_of(plugin: Any) -> Entry | None:
-    """The entry under which a class can be found again, or None if it has no registered name."""
+    """The entry under which a class can be found again, or None if it has no registered name.
+
+    It may import a module of the class's own package. Raises PluginError if that fails.
+    """
     if not (inspect.isclass(plugin) or inspect.isfunction(plugin)):
         return None
     for registry in registries.values():
         for _, entry in sorted(registry.spellings().items()):
-            if entry.stands_for(plugin):
+            if entry.may_stand_for(plugin) and (entry.offer is None or entry.load() is plugin):
                 return entry
     return None
 
@@ -201,11 +204,11 @@ def _require_version(entry: Entry, wanted: str) -> None:
     if wanted != str(entry.version):
         raise PluginError(
             f"{entry.kind.name} {entry.name!r} of {entry.origin} is at version {entry.version}, "
-            f"and version {wanted} was asked for. Versions differ in their numbers: install a release that has it, or train again."
+            f"and version {wanted} was asked for. Versions differ in their numbers: install a release that "
+            "has it, or train again."
         )
 
 
 def _where(entry: Entry) -> str:
-    if entry.offer is not None:
-        return f"{entry.offer.module}.{entry.offer.attribute}"
-    return f"{entry.plugin.__module__}.{entry.plugin.__qualname__}"
+    module, name = (entry.offer.module, entry.offer.attribute) if entry.offer else place(entry.plugin)
+    return f"{module}.{name}"

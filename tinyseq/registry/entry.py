@@ -54,17 +54,17 @@ class Entry:
         return int(getattr(self.plugin, "version", 1))
 
     def load(self) -> Any:
-        """Give the plugin itself, imported and checked the first time; a failure is kept and raised again."""
-        if self.plugin is None and not self.failure:
-            self._import()
+        """Give the plugin itself, imported and checked if it is new; a failure is kept and raised again."""
+        if self.offer is not None and not self.failure:
+            self._import(self.offer)
         if self.failure:
             raise PluginError(self.failure) from self.cause
         return self.plugin
 
-    def _import(self) -> None:
-        assert self.offer is not None
+    def _import(self, offer: Offer) -> None:
+        """Look in the module each time, which costs little: a notebook may have reloaded it."""
         try:
-            plugin = reduce(getattr, self.offer.attribute.split("."), import_module(self.offer.module))
+            plugin = reduce(getattr, offer.attribute.split("."), import_module(offer.module))
         except (Exception, SystemExit) as error:  # a stranger's import may do anything
             self.cause = error
             self.failure = (
@@ -72,24 +72,21 @@ class Entry:
                 f"{type(error).__name__}: {error}. Other plugins are not affected."
             )
             return
-        self.failure = contract_failure(self.kind, self.name, plugin, self.origin)
-        if not self.failure:
-            self.plugin = plugin
+        if plugin is not self.plugin:
+            self.failure = contract_failure(self.kind, self.name, plugin, self.origin)
+            self.plugin = None if self.failure else plugin
 
-    def stands_for(self, plugin: Any) -> bool:
-        """Whether this is the entry of `plugin`, as far as can be told without importing anything."""
-        if self.plugin is not None:
-            return self.plugin is plugin or (self.offer is None and same_name(self.plugin, plugin))
-        assert self.offer is not None
-        module = sys.modules.get(
-            self.offer.module
-        )  # a class that exists may come from another module of its package
-        if module is None:
-            return (self.offer.module, self.offer.attribute) == (plugin.__module__, plugin.__qualname__)
+    def may_stand_for(self, plugin: Any) -> bool:
+        """Whether `plugin` seems to be what this entry gives; `load` tells for certain, by importing."""
+        if self.offer is None:
+            return self.plugin is plugin or place(self.plugin) == place(plugin)
         try:
-            return reduce(getattr, self.offer.attribute.split("."), module) is plugin
-        except AttributeError:
-            return False
+            known: Any = reduce(getattr, self.offer.attribute.split("."), sys.modules[self.offer.module])
+        except (KeyError, AttributeError):
+            known = None  # not imported yet, or just being imported
+        module, name = place(plugin)
+        package, own_package = (path.partition(".")[0] for path in (module, self.offer.module))
+        return known is plugin or (package == own_package and name == self.offer.attribute)
 
     def record(self, spelling: str) -> Record:
         """What to show of it, under the name by which it can be asked for."""
@@ -116,6 +113,6 @@ def contract_failure(kind: Kind, name: str, plugin: Any, origin: str) -> str:
     )
 
 
-def same_name(one: Any, other: Any) -> bool:
-    """Whether two objects carry one qualified name, as the results of running a notebook cell twice do."""
-    return (one.__module__, one.__qualname__) == (other.__module__, other.__qualname__)
+def place(plugin: Any) -> tuple[str, str]:
+    """The module and qualified name of a class or function; running a notebook cell again keeps them."""
+    return getattr(plugin, "__module__", ""), getattr(plugin, "__qualname__", repr(plugin))
