@@ -6,16 +6,24 @@ from typing import Any
 import numpy as np
 
 from tinyseq import ops, random
-from tinyseq.backend import backend_of
+from tinyseq.backend import backend_of, to_numpy
 from tinyseq.engine import Tensor
 from tinyseq.errors import ConfigError, DataError, ShapeError
 from tinyseq.nn import init
 from tinyseq.nn.module import Module, Parameter
+from tinyseq.sequences import Sequences
 
 
 def positionwise(function: Callable[[Tensor], Tensor], xs: Any) -> Any:
     """`function` of a Tensor, or of the packed data of Sequences, as Sequences again."""
-    return function(xs) if isinstance(xs, Tensor) else xs.with_data(function(xs.data))
+    if isinstance(xs, Tensor):
+        return function(xs)
+    if isinstance(xs, Sequences):
+        return xs.map(function)
+    raise TypeError(
+        f"a layer takes Sequences or a Tensor, not {type(xs).__name__}: make it tinyseq.Tensor(...), or "
+        "Sequences.from_list(...) if the lengths differ."
+    )
 
 
 class Linear(Module):
@@ -59,16 +67,26 @@ class Embedding(Module):
 
         Raises DataError for ids outside [0, num_embeddings): a device would wrap them silently.
         """
-        if isinstance(ids, np.ndarray | list | tuple):
-            ids = Tensor(np.asarray(ids))
-        return positionwise(self._rows, ids)
-
-    def _rows(self, ids: Tensor) -> Tensor:
+        if not isinstance(ids, Tensor | Sequences):
+            ids = Tensor(ids)
         if ids.dtype.kind not in "iu":
-            raise DataError(
-                f"Embedding takes integer ids, not {ids.dtype}: give it the ids before any other layer."
-            )
-        return ops.take(self.weight, ids, axis=0)  # type: ignore[no-any-return]
+            raise DataError(f"Embedding looks up rows by integer ids, not by {ids.dtype} values.")
+        low, high = ids.id_range if isinstance(ids, Sequences) else _range(ids)
+        if low < 0 or high >= self.num_embeddings:
+            raise DataError(self._refusal(ids))
+        return positionwise(lambda rows: ops.take(self.weight, rows, axis=0), ids)
+
+    def _refusal(self, ids: Tensor | Sequences) -> str:
+        """Which id is outside of the table, and where it stands."""
+        values = to_numpy(ids.data.data if isinstance(ids, Sequences) else ids.data)
+        at = tuple(np.argwhere((values < 0) | (values >= self.num_embeddings))[0].tolist())
+        where = "at index " + ", ".join(map(str, at))
+        if isinstance(ids, Sequences):
+            where = "in sequence {} at position {}".format(*ids.layout.locate(at[0]))
+        return (
+            f"Id {values[at]} {where} is outside of Embedding({self.num_embeddings}, {self.embedding_size}), "
+            f"whose ids run from 0 to {self.num_embeddings - 1}: give it a row for every id."
+        )
 
 
 class Dropout(Module):
@@ -143,6 +161,11 @@ class Residual(Module):
                 f"{y.shape}: use a layer with equal input and output sizes."
             )
         return x + y if isinstance(ys, Tensor) else ys.with_data(x + y)
+
+
+def _range(ids: Tensor) -> tuple[int, int]:
+    """The smallest and the largest id; waits for the device, which Sequences avoid."""
+    return (int(ids.data.min()), int(ids.data.max())) if ids.size else (0, 0)
 
 
 def _initial(initializer: str | init.Initializer, shape: tuple[int, ...]) -> Any:
