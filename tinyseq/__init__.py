@@ -4,6 +4,11 @@ from tinyseq import nn as nn
 from tinyseq import ops as ops
 from tinyseq.backend import backend as backend
 from tinyseq.backend import use as use
+from tinyseq.contracts import Cell as Cell
+from tinyseq.contracts import Head as Head
+from tinyseq.contracts import Layer as Layer
+from tinyseq.contracts import Loss as Loss
+from tinyseq.contracts import Metric as Metric
 from tinyseq.engine import Tensor as Tensor
 from tinyseq.engine import checkpoint as checkpoint
 from tinyseq.engine import detect_anomaly as detect_anomaly
@@ -26,5 +31,9 @@ from tinyseq.registry import models as models
 from tinyseq.registry import optimizers as optimizers
 from tinyseq.registry import recipes as recipes
 from tinyseq.registry import register as register
+from tinyseq.scan import Recurrent as Recurrent
+from tinyseq.scan import detach as detach
+from tinyseq.scan import scan as scan
+from tinyseq.sequences import Sequences as Sequences
 
 __version__ = "0.1.0"

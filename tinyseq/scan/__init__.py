@@ -1,0 +1,5 @@
+"""Floor 4: a cell's `step` along whole sequences."""
+
+from tinyseq.scan.recurrent import Recurrent as Recurrent
+from tinyseq.scan.run import scan as scan
+from tinyseq.scan.state import detach as detach

@@ -1,0 +1,63 @@
+"""scan: a step or a cell over whole sequences."""
+
+from typing import Any
+
+from tinyseq.contracts import Cell
+from tinyseq.engine import Tensor
+from tinyseq.errors import ShapeError
+from tinyseq.scan import eager
+from tinyseq.scan.eager import Step
+from tinyseq.scan.state import flatten, names, rebuild, tree_map
+from tinyseq.sequences import Layout, Sequences, in_callers_order, in_packed_order, like, packed
+
+
+def scan(step: Cell | Step, xs: Any, state: Any = None, *, reverse: bool = False) -> tuple[Any, Any]:
+    """The outputs of `step` along every sequence, and each sequence's state after its own last step.
+
+    step: a Cell, or a function `(x, state) -> (output, state)` of rows. xs: Sequences; or a Tensor (batch,
+    time, features), and then the outputs are one too; or a tuple of them if the step takes a tuple. state:
+    Tensors (batch, width) in the caller's order, nested in tuples or NamedTuples; by default a Cell's initial
+    state. In reverse, sequences are read from their last step to their first; outputs stay at their steps.
+
+    Raises ShapeError if features or state rows do not fit.
+    """
+    batches = [packed(x) for x in flatten(xs)]
+    layout = batches[0].layout
+    for batch in batches[1:]:
+        if batch.layout != layout:
+            raise ShapeError(
+                f"scan() needs inputs of equal lengths; got {list(layout.lengths)} and {list(batch.lengths)}."
+            )
+    if isinstance(step, Cell):
+        _check_features(step, batches[0].data)
+        state = step.initial_state(layout.batch) if state is None else state
+        step = step.step
+    elif state is None:
+        raise TypeError("scan() of a function needs the state before the first step: scan(step, xs, state).")
+    _check_rows(state, layout)
+    rows = rebuild(xs, iter([batch.data for batch in batches]))
+    inner = tree_map(lambda s: in_packed_order(s, layout), state)
+    ys, final = eager.run(step, rows, inner, layout, reverse=reverse)
+    form = flatten(xs)[0]
+    return (
+        tree_map(lambda y: like(form, Sequences(y, layout)), ys),
+        tree_map(lambda s: in_callers_order(s, layout), final),
+    )
+
+
+def _check_features(cell: Cell, x: Tensor) -> None:
+    if x.ndim != 2 or x.shape[1] != cell.input_size:
+        raise ShapeError(
+            f"{type(cell).__name__} takes {cell.input_size} features at each step; these inputs have shape "
+            f"{x.shape[1:]} at each step."
+        )
+
+
+def _check_rows(state: Any, layout: Layout) -> None:
+    for name, leaf in zip(names(state, "state"), flatten(state), strict=True):
+        if not isinstance(leaf, Tensor):
+            raise TypeError(f"{name} must be a Tensor (batch, width), not {type(leaf).__name__}.")
+        if leaf.ndim == 0 or leaf.shape[0] != layout.batch:
+            raise ShapeError(
+                f"{name} has shape {leaf.shape}, but there are {layout.batch} sequences: each needs a row."
+            )
