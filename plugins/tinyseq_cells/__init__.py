@@ -1,1 +1,1 @@
-"""First-party plugins; see tinyseq."""
+"""Recurrent cells, and layers made of them: RNN, GRU, LSTM, Bidirectional, Deep."""
