@@ -5,4 +5,3 @@ from tinyseq.data.text import demo_text as demo_text
 from tinyseq.data.text import read_text as read_text
 from tinyseq.data.vocabulary import Vocabulary as Vocabulary
 from tinyseq.data.windows import ContiguousWindows as ContiguousWindows
-from tinyseq.data.windows import contiguous_windows as contiguous_windows

@@ -58,8 +58,3 @@ class ContiguousWindows:
 
     def __iter__(self) -> Iterator[tuple[Sequences, Sequences]]:
         return (self[k] for k in range(len(self)))
-
-
-def contiguous_windows(ids: Any, batch_size: int, window: int) -> ContiguousWindows:
-    """The batches of `ContiguousWindows`, which says how they are cut."""
-    return ContiguousWindows(ids, batch_size, window)
