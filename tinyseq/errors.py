@@ -1,4 +1,4 @@
-"""Every exception that tinyseq raises on purpose; each message says what was done, what was expected, what to try."""
+"""Every exception that tinyseq raises on purpose: what was done, what was expected, what to try."""
 
 
 class TinyseqError(Exception):

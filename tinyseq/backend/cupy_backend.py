@@ -50,10 +50,13 @@ def probe() -> str | None:
         code = str(error).split(":")[0]
         if code == "cudaErrorInsufficientDriver":
             return (
-                f"{this} is installed, but there is no NVIDIA driver or it is too old [{code}]: install or update "
-                "the driver, or stay on the CPU with tinyseq.use('numpy')."
+                f"{this} is installed, but there is no NVIDIA driver or it is too old [{code}]: install or "
+                "update the driver, or stay on the CPU with tinyseq.use('numpy')."
             )
-        return f"{this} is installed, but the NVIDIA driver reports no usable GPU [{code}]: check CUDA_VISIBLE_DEVICES."
+        return (
+            f"{this} is installed, but the NVIDIA driver reports no usable GPU [{code}]: "
+            "check CUDA_VISIBLE_DEVICES."
+        )
     if devices == 0:
         return f"{this} is installed, but sees no CUDA device: check CUDA_VISIBLE_DEVICES."
     try:  # one elementwise kernel and one product: needs NVRTC, the CUDA headers and cuBLAS

@@ -1,8 +1,9 @@
 """The search for the op that makes the first NaN."""
 
+import linecache
+import math
 import os
 import sys
-import traceback
 from typing import Any
 
 from tinyseq.backend import to_numpy, words_of
@@ -13,15 +14,18 @@ _package = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 def user_line() -> str:
     """The innermost line on the stack that is not tinyseq's own: `file:line: source`."""
-    frames = traceback.extract_stack(sys._getframe(1))
-    for frame in reversed(frames):
-        if not frame.filename.startswith(_package):
-            return f"{frame.filename}:{frame.lineno}: {frame.line}"
-    return "an unknown line"
+    frame = sys._getframe(1)
+    while frame.f_code.co_filename.startswith(_package) and frame.f_back is not None:
+        frame = frame.f_back
+    file, line = frame.f_code.co_filename, frame.f_lineno
+    return f"{file}:{line}: {linecache.getline(file, line).strip()}"
 
 
 def inspect(name: str, results: Any, arguments: list[Any]) -> str:
-    """The user's line that called op `name`; raises NonFiniteError if the op made a NaN or an infinity."""
+    """The user's line that called op `name`.
+
+    Raises NonFiniteError if the op made a NaN or an infinity of finite arguments.
+    """
     where = user_line()
     for value in results if type(results) is tuple else (results,):
         bad = _bad_values(value)
@@ -34,19 +38,21 @@ def inspect_gradient(name: str, where: str | None, gradient: Any) -> None:
     """Raise NonFiniteError if the backward rule of op `name` gave a NaN or an infinity."""
     bad = _bad_values(gradient)
     if bad:
-        raise NonFiniteError(
-            f"the gradient of {name}() has {bad}; the op was called at {where or 'a line outside detect_anomaly()'}"
-        )
+        called = where or "a line outside detect_anomaly()"
+        raise NonFiniteError(f"the gradient of {name}() has {bad}; the op was called at {called}")
 
 
 def _bad_values(value: Any) -> str:
     """How many elements are not finite, in words; empty if all are."""
+    if isinstance(value, float) and not hasattr(value, "dtype"):
+        return "" if math.isfinite(value) else repr(value)
     if getattr(getattr(value, "dtype", None), "kind", "") != "f":
         return ""
     finite = words_of(value).isfinite(value)
     count = int(value.size - finite.sum())
     if not count:
         return ""
-    nans = int((to_numpy(value) != to_numpy(value)).sum())
+    host = to_numpy(value)
+    nans = int((host != host).sum())
     kind = "NaN" if nans == count else "infinities" if nans == 0 else "NaN and infinities"
     return f"{kind} in {count} of {value.size} values"

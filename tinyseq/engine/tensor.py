@@ -6,12 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinyseq import backend
-from tinyseq.backend import Array
-from tinyseq.errors import GraphError
-
-if TYPE_CHECKING:
-    from typing import Self
+from tinyseq.backend import WORDS, Array, backend, to_numpy, words_of
+from tinyseq.errors import GraphError, ShapeError
 
 Hook = Callable[["Tensor"], "Tensor | None"]
 Source = tuple["Node | Leaf", int, tuple[int, ...]]  # what made it, which output of that, its shape
@@ -32,49 +28,37 @@ class Leaf:
 
 
 class Node:
-    """One application of one rule: whom its gradients go to (`parents`) and how to compute them (`pullback`)."""
+    """One application of a rule: whom its gradients go to (`parents`), and how to get them (`pullback`)."""
 
-    __slots__ = (
-        "args",
-        "hooks",
-        "name",
-        "outputs",
-        "parents",
-        "pullback",
-        "rule",
-        "serial",
-        "static",
-        "where",
-    )
+    __slots__ = ("__dict__", "name", "outputs", "parents", "pullback", "serial")
+
+    # Few nodes have these, so they are class attributes until they are set.
+    hooks: dict[int, list[Hook]] | None = None
+    replay: Callable[[], Any] | None = None  # the rule again, on Tensors; under higher_order() only
+    where: str | None = None  # the user's line; under detect_anomaly() only
 
     def __init__(
-        self,
-        name: str,
-        parents: list[Source | None] | None,
-        pullback: Callable[..., Any] | None,
-        outputs: int,
+        self, name: str, parents: list[Source | None], pullback: Callable[..., Any], outputs: int
     ) -> None:
         self.serial = next_serial()
         self.name = name
-        self.parents = parents
-        self.pullback = pullback
+        self.parents: list[Source | None] | None = parents
+        self.pullback: Callable[..., Any] | None = pullback
         self.outputs = outputs  # 0: the rule returned one array; n: a tuple of n
-        self.args: tuple[Any, ...] | None = None  # kept under higher_order() only
-        self.hooks: dict[int, list[Hook]] | None = None
-        self.where: str | None = None  # the user's line, under detect_anomaly() only
 
 
 class Tensor:
     """An array of numbers that remembers how it was computed, so that it can be differentiated.
 
-    `data` is anything NumPy can read, a Tensor, or an array of a backend; it is moved to the backend in use.
-    Python floats become float32, as parameters are; arrays keep their dtype. With `requires_grad=True` it is a
-    leaf: `backward()` of what is computed from it adds to its `.grad`.
+    `data` is anything NumPy can read, a Tensor, or an array of a backend; it is moved to the backend in use,
+    and not copied if it is there already. Python floats become float32, as parameters are; arrays keep their
+    dtype. With `requires_grad=True` it is a leaf: `backward()` of what comes of it adds to its `.grad`.
 
-    Raises GraphError if a gradient is wanted for integers.
+    Raises TypeError for what is not made of numbers, GraphError if a gradient is wanted for integers.
     """
 
     __slots__ = ("data", "source")
+    __array_priority__ = 1000  # so that CuPy's arrays leave `array + tensor` to us
 
     data: Array
     source: Source | None
@@ -82,14 +66,18 @@ class Tensor:
     def __init__(self, data: Any, dtype: Any = None, *, requires_grad: bool = False) -> None:
         if isinstance(data, Tensor):
             data = data.data
-        if type(data) not in backend.WORDS or backend.words_of(data).name != backend.backend().name:
-            keeps_dtype = hasattr(data, "dtype") or dtype is not None
-            data = backend.backend().asarray(data, dtype)
-            if not keeps_dtype and data.dtype == np.float64:
-                data = data.astype(np.float32)
-        if dtype is not None and data.dtype != dtype:
-            data = data.astype(dtype)
-        self.data = data
+        elif isinstance(data, list | tuple) and any(isinstance(part, Tensor) for part in data):
+            raise TypeError("Tensor() of a list of Tensors: join them with tinyseq.ops.stack() instead.")
+        words = WORDS.get(type(data))
+        if words is not None and words is not backend().words:
+            data = to_numpy(data)  # between two backends the way leads through the host
+        keeps_dtype = dtype is not None or hasattr(data, "dtype")
+        array = backend().asarray(data, dtype)
+        if not keeps_dtype and array.dtype == np.float64:
+            array = array.astype(np.float32)
+        if array.dtype.kind not in "biuf":
+            raise TypeError(f"Tensor() takes numbers, not {type(data).__name__} of dtype {array.dtype}.")
+        self.data = array
         self.source = None
         if requires_grad:
             self._become_leaf()
@@ -97,7 +85,8 @@ class Tensor:
     def _become_leaf(self) -> None:
         if self.data.dtype.kind != "f":
             raise GraphError(
-                f"Only floating-point Tensors can have gradients; this one holds {self.data.dtype}."
+                f"Only floating-point Tensors can have gradients; this one holds {self.data.dtype}: "
+                "make it float, as Tensor(data, 'float32', requires_grad=True) does."
             )
         self.source = (Leaf(self.data.dtype), 0, self.data.shape)
 
@@ -129,7 +118,7 @@ class Tensor:
 
     @property
     def grad(self) -> "Tensor | None":
-        """The gradient that `backward()` has gathered so far for a leaf; None before, and for anything else."""
+        """What `backward()` has gathered so far for this leaf; None before, and for anything else."""
         leaf = self._leaf()
         return None if leaf is None or leaf.grad is None else make_tensor(leaf.grad, None)
 
@@ -138,7 +127,9 @@ class Tensor:
         leaf = self._leaf()
         if leaf is None:
             raise GraphError("Only leaves (made with requires_grad=True) hold a gradient.")
-        leaf.grad = None if value is None else value.data
+        if value is not None and value.shape != self.shape:
+            raise ShapeError(f"a gradient of shape {value.shape} for a Tensor of shape {self.shape}.")
+        leaf.grad = None if value is None else Tensor(value, self.dtype).data
 
     def _leaf(self) -> Leaf | None:
         owner = self.source[0] if self.source is not None else None
@@ -150,7 +141,7 @@ class Tensor:
 
     def numpy(self) -> np.ndarray[Any, Any]:
         """The values in host memory, as NumPy's array. Read-only by convention: it may share memory."""
-        return backend.to_numpy(self.data)
+        return to_numpy(self.data)
 
     def item(self) -> Any:
         """The one element as a Python number."""
@@ -186,7 +177,7 @@ class Tensor:
 
     def is_concrete(self) -> bool:
         """Whether it holds numbers; False while a step is traced."""
-        return backend.words_of(self.data).name != "trace"
+        return words_of(self.data).name != "trace"
 
     def __len__(self) -> int:
         if not self.shape:
@@ -211,20 +202,20 @@ class Tensor:
         )
 
     def __array__(self, *_: Any, **__: Any) -> Any:
-        raise GraphError(
-            "A NumPy function was handed a Tensor. Use the function of the same name in tinyseq.ops, which keeps the "
-            "gradient, or take the values out with .numpy()."
+        raise TypeError(
+            "A Tensor does not become an array by itself, since that would lose the gradient: compute with "
+            "tinyseq.ops, or take the values out with .numpy()."
         )
 
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        raise _refused(function.__name__)
+
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **_: Any) -> Any:
-        # array + tensor arrives here as numpy.add(array, tensor); numpy.exp(tensor) is refused.
-        name = _OPERATORS.get(ufunc.__name__)
+        # array + tensor arrives here as numpy.add(array, tensor)
+        name = _REFLECTED.get(ufunc.__name__)
         if method == "__call__" and name is not None and not isinstance(inputs[0], Tensor):
             return getattr(self, name)(inputs[0])
-        raise TypeError(
-            f"numpy.{ufunc.__name__} was handed a Tensor. Use tinyseq.ops.{ufunc.__name__}, which keeps the gradient, "
-            "or take the values out with .numpy()."
-        )
+        raise _refused(ufunc.__name__)
 
     if TYPE_CHECKING:  # attached by sweep.py and, one floor up, by tinyseq.ops
 
@@ -253,11 +244,14 @@ class Tensor:
         def __and__(self, other: Any) -> "Tensor": ...
         def __or__(self, other: Any) -> "Tensor": ...
         def __getitem__(self, index: Any) -> "Tensor": ...
-        def sum(self, axis: Any = None, keepdims: bool = False) -> "Tensor": ...
-        def mean(self, axis: Any = None, keepdims: bool = False) -> "Tensor": ...
-        def var(self, axis: Any = None, keepdims: bool = False) -> "Tensor": ...
-        def max(self, axis: Any = None, keepdims: bool = False) -> "Tensor": ...
-        def min(self, axis: Any = None, keepdims: bool = False) -> "Tensor": ...
+        def sum(self, axis: Any = None, *, keepdims: bool = False) -> "Tensor": ...
+        def mean(self, axis: Any = None, *, keepdims: bool = False) -> "Tensor": ...
+        def var(self, axis: Any = None, *, keepdims: bool = False) -> "Tensor": ...
+        def max(self, axis: Any = None, *, keepdims: bool = False) -> "Tensor": ...
+        def min(self, axis: Any = None, *, keepdims: bool = False) -> "Tensor": ...
+        def argmax(self, axis: int | None = None) -> "Tensor": ...
+        def argmin(self, axis: int | None = None) -> "Tensor": ...
+        def take(self, indices: Any, axis: int | None = None) -> "Tensor": ...
         def reshape(self, *shape: Any) -> "Tensor": ...
         def transpose(self, *axes: Any) -> "Tensor": ...
         def swapaxes(self, axis1: int, axis2: int) -> "Tensor": ...
@@ -267,17 +261,23 @@ class Tensor:
         @property
         def T(self) -> "Tensor": ...
 
-    def __copy__(self) -> "Self":
-        return self
-
     __hash__ = object.__hash__
 
 
-_OPERATORS = {
+_REFLECTED = {
     "add": "__radd__", "subtract": "__rsub__", "multiply": "__rmul__", "divide": "__rtruediv__",
     "power": "__rpow__", "matmul": "__rmatmul__", "greater": "__lt__", "greater_equal": "__le__",
     "less": "__gt__", "less_equal": "__ge__", "equal": "__eq__", "not_equal": "__ne__",
+    "bitwise_and": "__and__", "bitwise_or": "__or__",
 }  # fmt: skip
+
+
+def _refused(function: str) -> TypeError:
+    ours = f"tinyseq.ops.{function}" if hasattr(WORDS.get(Tensor), function) else "tinyseq.ops"
+    return TypeError(
+        f"numpy.{function} was handed a Tensor. Use {ours} to keep the gradient, or take the values out "
+        "with .numpy()."
+    )
 
 
 def make_tensor(data: Array, source: Source | None, new: Any = Tensor.__new__, kind: type = Tensor) -> Tensor:

@@ -42,13 +42,9 @@ from tinyseq.ops.pointwise import where as where
 from tinyseq.ops.pointwise import zeros_like as zeros_like
 from tinyseq.ops.reduce import argmax as argmax
 from tinyseq.ops.reduce import argmin as argmin
-from tinyseq.ops.reduce import log_softmax as log_softmax
-from tinyseq.ops.reduce import logsumexp as logsumexp
 from tinyseq.ops.reduce import max as max
 from tinyseq.ops.reduce import mean as mean
 from tinyseq.ops.reduce import min as min
-from tinyseq.ops.reduce import softmax as softmax
-from tinyseq.ops.reduce import softmax_cross_entropy as softmax_cross_entropy
 from tinyseq.ops.reduce import sum as sum
 from tinyseq.ops.reduce import var as var
 from tinyseq.ops.shape import add_along_axis as add_along_axis
@@ -68,6 +64,10 @@ from tinyseq.ops.shape import swapaxes as swapaxes
 from tinyseq.ops.shape import take as take
 from tinyseq.ops.shape import take_along_axis as take_along_axis
 from tinyseq.ops.shape import transpose as transpose
+from tinyseq.ops.softmax import log_softmax as log_softmax
+from tinyseq.ops.softmax import logsumexp as logsumexp
+from tinyseq.ops.softmax import softmax as softmax
+from tinyseq.ops.softmax import softmax_cross_entropy as softmax_cross_entropy
 
 name = "ops"  # as every namespace of words has one
 

@@ -1,5 +1,6 @@
 """Element by element: arithmetic, functions, comparisons, choices. Operands broadcast as in NumPy."""
 
+import math
 from typing import Any
 
 from tinyseq.engine import primitive
@@ -43,10 +44,15 @@ def power(xp, x, p):
 
     def by_x():
         if isinstance(p, int | float):
-            return p * xp.power(x, p - 1) if p != 0 else xp.zeros_like(y)
+            return p * xp.power(x, p - 1) if p else xp.zeros_like(y)
         return p * xp.power(xp.where(xp.equal(p, 0), 1, x), p - 1)
 
-    return y, lambda g: (lambda: g * by_x(), lambda: g * y * xp.log(xp.where(xp.equal(x, 0), 1, x)))
+    def log_x():
+        if isinstance(x, int | float):
+            return math.log(x) if x > 0 else 0.0 if x == 0 else math.nan
+        return xp.log(xp.where(xp.equal(x, 0), 1, x))
+
+    return y, lambda g: (lambda: g * by_x(), lambda: g * y * log_x())
 
 
 @primitive
@@ -147,17 +153,16 @@ def _winner(xp: Any, a: Any, b: Any, g: Any) -> Any:
 
 def clip(x: Any, a_min: float | None = None, a_max: float | None = None) -> Any:
     """x held within [a_min, a_max] (numbers, or None for no bound); the gradient passes where x is within."""
-    if a_min is None and a_max is None:
-        return x
-    return _clip(
-        x, low=float("-inf") if a_min is None else a_min, high=float("inf") if a_max is None else a_max
-    )
+    if not all(bound is None or isinstance(bound, int | float) for bound in (a_min, a_max)):
+        raise TypeError("clip() takes numbers as bounds; for arrays write minimum(maximum(x, low), high).")
+    return _clip(x, low=a_min, high=a_max)
 
 
 @primitive
 def _clip(xp, x, *, low, high):
-    inside = xp.logical_and(xp.greater_equal(x, low), xp.less_equal(x, high))
-    return xp.minimum(xp.maximum(x, low), high), lambda g: (xp.where(inside, g, 0),)
+    y = x if low is None else xp.maximum(x, low)
+    y = y if high is None else xp.minimum(y, high)
+    return y, lambda g: (xp.where(xp.equal(x, y), g, 0),)
 
 
 @primitive
@@ -187,9 +192,9 @@ def ones_like(xp, x):
 
 @primitive
 def astype(xp, x, *, dtype):
-    """x converted to `dtype`; the gradient is converted back."""
-    before = x.dtype
-    return xp.astype(x, dtype=dtype), lambda g: (xp.astype(g, dtype=before),)
+    """x converted to `dtype`; the gradient is converted back. Integers and booleans are constant."""
+    before, y = x.dtype, xp.astype(x, dtype=dtype)
+    return y, (lambda g: (xp.astype(g, dtype=before),)) if y.dtype.kind == "f" else None
 
 
 @primitive

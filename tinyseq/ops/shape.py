@@ -1,10 +1,14 @@
 """The same elements in another arrangement, and their selection."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
+
+import numpy as np
 
 from tinyseq.engine import Tensor, primitive
 from tinyseq.errors import ShapeError
+from tinyseq.ops._axes import Axis, axes_of
 
 
 @primitive
@@ -20,14 +24,14 @@ def reshape(x: Any, shape: int | Sequence[int]) -> Any:
 
 @primitive
 def _transpose(xp, x, *, axes):
+    axes = tuple(range(len(x.shape)))[::-1] if axes is None else axes_of(len(x.shape), tuple(axes))
     back = tuple(sorted(range(len(axes)), key=axes.__getitem__))
     return xp.transpose(x, axes), lambda g: (xp.transpose(g, back),)
 
 
 def transpose(x: Any, axes: Sequence[int] | None = None) -> Any:
     """Axes in another order; reversed by default."""
-    n = len(x.shape)
-    return _transpose(x, axes=tuple(range(n))[::-1] if axes is None else tuple([a % n for a in axes]))
+    return _transpose(x, axes=axes)
 
 
 @primitive
@@ -80,7 +84,8 @@ def _concatenate(xp, *xs, axis):
     def pullback(g):
         start, parts = 0, []
         for size in sizes:
-            parts.append(lambda a=start, b=start + size: xp.getitem(g, index=_along(axis, a, b, ndim)))
+            span = range(start, start + size)
+            parts.append(lambda span=span: xp.getitem(g, index=_along(axis, span, ndim)))
             start += size
         return parts
 
@@ -100,21 +105,26 @@ def stack(arrays: Sequence[Any], axis: int = 0) -> Any:
 
 
 @primitive
-def _split(xp, x, *, bounds, axis):
-    ndim = len(x.shape)
-    shape = x.shape
-    parts = tuple([xp.getitem(x, index=_along(axis, a, b, ndim)) for a, b in bounds])
-    alike = all(p.shape == parts[0].shape for p in parts)
-    cuts = [0, *[b for _, b in bounds]]
-    whole = cuts[-1] == shape[axis] and all(a == cut for (a, _), cut in zip(bounds, cuts, strict=False))
+def _split(xp, x, *, indices_or_sections, axis):
+    shape, ndim, length = x.shape, len(x.shape), x.shape[axis]
+    if isinstance(indices_or_sections, int):
+        n = indices_or_sections
+        if n < 1 or length % n:
+            raise ShapeError(f"split() cannot divide axis {axis} of {tuple(shape)} into {n} equal parts.")
+        cuts = [i * (length // n) for i in range(n + 1)]
+    else:
+        cuts = [0, *indices_or_sections, length]
+    spans = [range(length)[a:b] for a, b in pairwise(cuts)]
+    alike = len(set(map(len, spans))) == 1
+    covers = sum(map(len, spans)) == length
 
     def pullback(*gs):
         given = [g for g in gs if g is not None]
-        if whole and (alike or len(given) == len(gs)):  # one copy, however many parts there are
+        if covers and (alike or len(given) == len(gs)):  # one copy, however many parts there are
             return (xp.concatenate([xp.zeros_like(given[0]) if g is None else g for g in gs], axis=axis),)
         placed = [
-            xp.place(g, index=_along(axis, a, b, ndim), shape=shape)
-            for g, (a, b) in zip(gs, bounds, strict=True)
+            xp.place(g, index=_along(axis, span, ndim), shape=shape)
+            for g, span in zip(gs, spans, strict=True)
             if g is not None
         ]
         total = placed[0]
@@ -122,7 +132,7 @@ def _split(xp, x, *, bounds, axis):
             total = total + g
         return (total,)
 
-    return parts, pullback
+    return tuple([xp.getitem(x, index=_along(axis, span, ndim)) for span in spans]), pullback
 
 
 def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Any]:
@@ -130,20 +140,11 @@ def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> li
 
     Raises ShapeError if the axis cannot be divided equally.
     """
-    length = x.shape[axis]
-    if isinstance(indices_or_sections, int):
-        n = indices_or_sections
-        if n < 1 or length % n:
-            raise ShapeError(f"split() cannot divide axis {axis} of {tuple(x.shape)} into {n} equal parts.")
-        cuts = [i * (length // n) for i in range(n + 1)]
-    else:
-        cuts = [0, *(min(i, length) for i in indices_or_sections), length]
-    bounds = tuple([(a, max(a, b)) for a, b in zip(cuts, cuts[1:], strict=False)])
-    return list(_split(x, bounds=bounds, axis=axis))
+    return list(_split(x, indices_or_sections=indices_or_sections, axis=axis))
 
 
-def _along(axis: int, start: int, stop: int, ndim: int) -> tuple[slice, ...]:
-    return (slice(None),) * (axis % ndim) + (slice(start, stop),)
+def _along(axis: int, span: range, ndim: int) -> tuple[slice, ...]:
+    return (slice(None),) * (axis % ndim) + (slice(span.start, span.stop),)
 
 
 @primitive
@@ -154,21 +155,27 @@ def _getitem(xp, x, *, index):
 
 def getitem(x: Any, index: Any) -> Any:
     """x[index]: slices, integers, None, Ellipsis; integer or boolean arrays as in NumPy."""
+    plain = tuple([_plain(i) for i in index]) if isinstance(index, tuple) else _plain(index)
+    return _getitem(x, index=plain)
+
+
+def _plain(index: Any) -> Any:
     if isinstance(index, Tensor):
-        index = index.data
-    elif isinstance(index, tuple):
-        index = tuple([i.data if isinstance(i, Tensor) else i for i in index])
-    return _getitem(x, index=index)
+        return index.data
+    if isinstance(index, list):
+        return np.asarray(index)
+    return int(index) if isinstance(index, np.integer) else index
 
 
 @primitive
 def place(xp, g, *, index, shape):
-    """Zeros of `shape` with g at `index` (added, where an element is named twice): the transpose of getitem."""
+    """Zeros of `shape` with g at `index`, added where one place is named twice: the transpose of getitem."""
     return xp.place(g, index=index, shape=shape), lambda h: (xp.getitem(h, index=index),)
 
 
 @primitive
 def _take(xp, x, indices, *, axis):
+    (axis,) = axes_of(len(x.shape), axis)
     size = x.shape[axis]
     return xp.take(x, indices, axis=axis), lambda g: (xp.add_at(g, indices, axis=axis, size=size), None)
 
@@ -177,7 +184,7 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Any:
     """Elements (rows, ...) of x by number along `axis`; of the flattened x by default."""
     if axis is None:
         x, axis = reshape(x, -1), 0
-    return _take(x, indices, axis=axis % len(x.shape))
+    return _take(x, indices, axis=axis)
 
 
 @primitive
@@ -188,6 +195,7 @@ def add_at(xp, g, indices, *, axis, size):
 
 @primitive
 def _take_along_axis(xp, x, indices, *, axis):
+    (axis,) = axes_of(len(x.shape), axis)
     size = x.shape[axis]
     return xp.take_along_axis(x, indices, axis=axis), lambda g: (
         xp.add_along_axis(g, indices, axis=axis, size=size),
@@ -196,8 +204,8 @@ def _take_along_axis(xp, x, indices, *, axis):
 
 
 def take_along_axis(x: Any, indices: Any, axis: int) -> Any:
-    """x at `indices` along `axis`; the other axes go side by side, as in NumPy. Shapes match but for `axis`."""
-    return _take_along_axis(x, indices, axis=axis % len(x.shape))
+    """x at `indices` along `axis`; the other axes of the two go side by side, as in NumPy."""
+    return _take_along_axis(x, indices, axis=axis)
 
 
 @primitive
@@ -209,31 +217,31 @@ def add_along_axis(xp, g, indices, *, axis, size):
     )
 
 
-def pad(x: Any, pad_width: Any, constant_values: float = 0) -> Any:
-    """x with `constant_values` around it; pad_width as in NumPy: (before, after) for each axis, or for all."""
-    widths = _pairs(pad_width, len(x.shape))
-    if any(w < 0 for pair in widths for w in pair):
+def pad(x: Any, pad_width: Any, *, constant_values: float = 0) -> Any:
+    """x with `constant_values` around it; pad_width as NumPy's: (before, after) for each axis, or for all."""
+    return _pad(x, pad_width=pad_width, value=constant_values)
+
+
+@primitive
+def _pad(xp, x, *, pad_width, value):
+    pairs = np.broadcast_to(np.asarray(pad_width), (len(x.shape), 2)).tolist()
+    if any(width < 0 for pair in pairs for width in pair):
         raise ShapeError(f"pad() takes widths of 0 or more, got {pad_width!r}.")
-    shape = tuple([a + n + b for n, (a, b) in zip(x.shape, widths, strict=True)])
-    index = tuple([slice(a, a + n) for n, (a, _) in zip(x.shape, widths, strict=True)])
-    if constant_values == 0:
-        return place(x, index=index, shape=shape)
-    return place(x - constant_values, index=index, shape=shape) + constant_values
+    shape = tuple([a + n + b for n, (a, b) in zip(x.shape, pairs, strict=True)])
+    index = tuple([slice(a, a + n) for n, (a, _) in zip(x.shape, pairs, strict=True)])
+    y = xp.place(x, index=index, shape=shape)
+    if value != 0:
+        y = xp.where(xp.place(xp.ones_like(x), index=index, shape=shape), y, value)
+    return y, lambda g: (xp.getitem(g, index=index),)
 
 
-def _pairs(pad_width: Any, ndim: int) -> list[tuple[int, int]]:
-    if isinstance(pad_width, int):
-        return [(pad_width, pad_width)] * ndim
-    if all(isinstance(w, int) for w in pad_width):
-        before, after = pad_width
-        return [(before, after)] * ndim
-    if len(pad_width) != ndim:
-        raise ShapeError(f"pad() of an array with {ndim} axes needs as many pairs, got {pad_width!r}.")
-    return [(before, after) for before, after in pad_width]
-
-
-def flip(x: Any, axis: int | tuple[int, ...] | None = None) -> Any:
+def flip(x: Any, axis: Axis = None) -> Any:
     """x backwards along `axis`; along every axis by default."""
-    n = len(x.shape)
-    axes = range(n) if axis is None else [a % n for a in ((axis,) if isinstance(axis, int) else axis)]
-    return getitem(x, tuple([slice(None, None, -1) if i in axes else slice(None) for i in range(n)]))
+    return _flip(x, axis=axis)
+
+
+@primitive
+def _flip(xp, x, *, axis):
+    axes = axes_of(len(x.shape), axis)
+    index = tuple([slice(None, None, -1 if i in axes else None) for i in range(len(x.shape))])
+    return xp.getitem(x, index=index), lambda g: (xp.getitem(g, index=index),)

@@ -1,0 +1,83 @@
+"""Softmax and its relatives: sums of exponentials that neither overflow nor lose what is small."""
+
+from typing import Any
+
+from tinyseq.engine import primitive
+from tinyseq.errors import ShapeError
+from tinyseq.ops._axes import Axis, axes_of
+
+
+def _exponentials(xp: Any, x: Any, axis: Axis) -> tuple[Any, Any, Any, Any]:
+    """The maximum over `axis`, the same with 0 for infinities, exp(x - that), and the sum, with 1 for 0.
+
+    The sum would be 0 only where every x is -inf.
+    """
+    top = xp.stop_gradient(x.max(axis=axis, keepdims=True))
+    shift = xp.where(xp.isfinite(top), top, 0)
+    e = xp.exp(x - shift)
+    total = e.sum(axis=axis, keepdims=True)
+    return top, shift, e, xp.where(xp.equal(total, 0), 1, total)
+
+
+@primitive
+def _logsumexp(xp, x, *, axis, keepdims):
+    top, _, e, total = _exponentials(xp, x, axis)
+    y = xp.log(total) + top
+    few, axes = y.shape, axes_of(len(x.shape), axis)
+    shape = few if keepdims else tuple([n for i, n in enumerate(few) if i not in axes])
+    return y.reshape(shape), lambda g: (g.reshape(few) / total * e,)
+
+
+def logsumexp(x: Any, axis: Axis = None, *, keepdims: bool = False) -> Any:
+    """log(sum(exp(x))) over `axis` without overflow; -inf, with gradient 0, where every element is -inf."""
+    return _logsumexp(x, axis=axis, keepdims=keepdims)
+
+
+@primitive
+def _softmax(xp, x, *, axis):
+    _, _, e, total = _exponentials(xp, x, axis)
+    y = e / total
+    return y, lambda g: (y * (g - (g * y).sum(axis=axis, keepdims=True)),)
+
+
+def softmax(x: Any, axis: Axis = -1) -> Any:
+    """exp(x) / sum(exp(x)) along `axis`: positive, summing to 1; all 0 where every element is -inf."""
+    return _softmax(x, axis=axis)
+
+
+@primitive
+def _log_softmax(xp, x, *, axis):
+    _, shift, _, total = _exponentials(xp, x, axis)
+    y = x - shift - xp.log(total)
+    return y, lambda g: (g - xp.exp(y) * g.sum(axis=axis, keepdims=True),)
+
+
+def log_softmax(x: Any, axis: Axis = -1) -> Any:
+    """log(softmax(x)) along `axis`, exact where softmax would round to 0."""
+    return _log_softmax(x, axis=axis)
+
+
+@primitive
+def softmax_cross_entropy(xp, logits, targets):
+    """-log softmax(logits)[target] for every row; no matrix of probabilities is kept.
+
+    logits: (..., classes). targets: integers (...) in [0, classes), not checked here. Result: (...), in nats.
+    Raises ShapeError if there is not one target for each row.
+    """
+    shape = logits.shape
+    if tuple(shape[:-1]) != tuple(targets.shape):
+        raise ShapeError(
+            f"softmax_cross_entropy() of logits {tuple(shape)} needs targets of shape {tuple(shape[:-1])}, "
+            f"one class for each row; got {tuple(targets.shape)}."
+        )
+    _, shift, _, total = _exponentials(xp, logits, -1)
+    log_total = xp.log(total)  # kept apart from the maximum, which would round small differences away
+    at = xp.expand_dims(targets, -1)
+    y = xp.squeeze(log_total - (xp.take_along_axis(logits, at, axis=-1) - shift), -1)
+
+    def pullback(g):
+        g = xp.expand_dims(g, -1)
+        right = xp.add_along_axis(g, at, axis=len(shape) - 1, size=shape[-1])
+        return g * xp.exp(logits - shift - log_total) - right, None
+
+    return y, pullback
