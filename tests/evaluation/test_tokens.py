@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import tinyseq
 from tinyseq import Tensor
 from tinyseq.errors import ConfigError, DataError, ShapeError
-from tinyseq.metrics import Accuracy, Perplexity
+from tinyseq.evaluation import Accuracy, Perplexity
 from tinyseq.sequences import Sequences
 
 PAD = -1

@@ -1,0 +1,111 @@
+"""Letting a language model write: one token at a time, with the state as an explicit value."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from tinyseq import random
+from tinyseq.engine import no_grad
+from tinyseq.errors import ConfigError, DataError, NonFiniteError
+from tinyseq.nn import Module
+from tinyseq.sequences import Sequences
+
+Scores = np.ndarray[Any, Any]
+
+
+def generate(
+    model: Any,
+    prompt: Any,
+    length: int,
+    *,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    seed: int | None = None,
+) -> Iterator[int]:
+    """The ids of `length` tokens that `model` continues `prompt` with, each as soon as it is drawn.
+
+    model: with `scan(xs, state) -> (features, state)` and a `head` whose `predict` gives log-probabilities,
+    as a SequenceModel around a LanguageModelHead; it computes as in evaluation, whatever mode it is in.
+    prompt: ids (tokens,), one or more. See `choose` for temperature and top_k. The same seed gives the same
+    tokens; without one they are drawn from `tinyseq.random.generator()`.
+
+    Raises DataError for an empty prompt, ConfigError for options out of range: at once, not at the first
+    token.
+    """
+    ids = np.asarray(prompt)
+    if ids.ndim != 1 or ids.size == 0 or ids.dtype.kind not in "iu":
+        raise DataError(
+            f"A prompt is one or more integer ids (tokens,), not {ids.dtype} of shape {ids.shape}: give "
+            "the model at least one token to go on from."
+        )
+    if length < 0:
+        raise ConfigError(f"generate() cannot draw {length} tokens: length is 0 or more.")
+    _check_options(temperature, top_k)
+    rng = random.generator() if seed is None else np.random.default_rng(seed)
+    return _tokens(model, ids, length, temperature, top_k, rng)
+
+
+def _tokens(
+    model: Any, ids: Any, length: int, temperature: float, top_k: int | None, rng: np.random.Generator
+) -> Iterator[int]:
+    state = None
+    for _ in range(length):
+        scores, state = _read(model, ids, state)
+        chosen = choose(scores, rng, temperature=temperature, top_k=top_k)
+        yield chosen
+        ids = np.array([chosen])
+
+
+def _read(model: Any, ids: Any, state: Any) -> tuple[Scores, Any]:
+    """The scores of what follows `ids`, and the state after them."""
+    with no_grad(), _evaluating(model):
+        features, state = model.scan(Sequences.from_padded(ids[None]), state)
+        return model.head.predict(features.last()).numpy()[0], state
+
+
+def choose(
+    scores: Scores, rng: np.random.Generator, *, temperature: float = 1.0, top_k: int | None = None
+) -> int:
+    """One class drawn from softmax(scores / temperature) over the `top_k` highest scores (all by default).
+
+    scores: (classes,), log-probabilities or unnormalised. Temperature 0 takes the highest; of equal scores
+    the first counts as higher. Draws one uniform number, none at temperature 0. Raises NonFiniteError for
+    scores that are NaN or all -inf.
+    """
+    _check_options(temperature, top_k)
+    scores = np.asarray(scores, np.float64)
+    top = scores.max()
+    if not np.isfinite(top):
+        raise NonFiniteError(
+            "choose() got scores without a finite maximum (NaN, inf or all -inf): find their origin with "
+            "tinyseq.detect_anomaly()."
+        )
+    if temperature == 0:
+        return int(scores.argmax())
+    candidates = np.argsort(-scores, kind="stable")[:top_k]
+    shares = np.exp((scores[candidates] - top) / temperature)
+    cumulative = np.cumsum(shares)
+    drawn = rng.random() * cumulative[-1]
+    return int(candidates[np.searchsorted(cumulative[:-1], drawn, side="right")])
+
+
+def _check_options(temperature: float, top_k: int | None) -> None:
+    if not 0 <= temperature < float("inf"):
+        raise ConfigError(f"temperature is finite and 0 (always the likeliest) or more, not {temperature}.")
+    if top_k is not None and top_k < 1:
+        raise ConfigError(f"top_k keeps 1 or more of the classes, not {top_k}; None keeps all.")
+
+
+@contextmanager
+def _evaluating(model: Any) -> Iterator[None]:
+    """Every module of the model in evaluation for a while, then each as it was."""
+    were = [(module, module.training) for module in model.modules()] if isinstance(model, Module) else []
+    for module, _ in were:
+        module.training = False
+    try:
+        yield
+    finally:
+        for module, training in were:
+            module.training = training
