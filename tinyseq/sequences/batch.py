@@ -48,6 +48,8 @@ class Sequences:
                     "each must be (length, ...) and only the lengths may differ."
                 )
         layout = Layout([row.shape[0] for row in rows])
+        if layout.is_dense:
+            return cls(_from_grid(ops.stack(rows, 1), layout), layout)
         return cls(layout.listing.back(ops.concatenate(rows)), layout)
 
     @classmethod
@@ -112,6 +114,8 @@ class Sequences:
 
     def to_list(self) -> list[Tensor]:
         """Each sequence as a Tensor (length, ...)."""
+        if self.layout.is_dense:
+            return [ops.squeeze(part, 0) for part in ops.split(self.to_padded(), self.batch_size)]
         rows = self.layout.listing(self.data)
         parts: list[Tensor] = ops.split(rows, np.cumsum(self.lengths)[:-1].tolist())
         return parts
