@@ -4,8 +4,11 @@ Weights are stored as (inputs, outputs): the first axes count as fan-in, the las
 """
 
 import difflib
+import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -17,27 +20,62 @@ Shape = tuple[int, ...]
 Values = np.ndarray[Any, Any]
 Initializer = Callable[..., Values]
 
+_values_left: ContextVar[int | None] = ContextVar("values left to a blank model", default=None)
 
+
+@contextmanager
+def blank(limit: int) -> Iterator[None]:
+    """Within, every initialiser gives zeros and draws nothing: for a model whose values come from a file.
+
+    Raises ConfigError, before any memory is taken, when more than `limit` values are asked for in all.
+    """
+    token = _values_left.set(limit)
+    try:
+        yield
+    finally:
+        _values_left.reset(token)
+
+
+def _initializer(draw: Initializer) -> Initializer:
+    @functools.wraps(draw)
+    def values(shape: Shape, dtype: Any = np.float32, **options: Any) -> Values:
+        left = _values_left.get()
+        if left is None:
+            return draw(shape, dtype, **options)
+        left -= math.prod(shape)
+        if left < 0:
+            raise ConfigError(f"init.{draw.__name__}({tuple(shape)}) asks for more values than there can be.")
+        _values_left.set(left)
+        return np.zeros(shape, dtype)
+
+    return values
+
+
+@_initializer
 def zeros(shape: Shape, dtype: Any = np.float32) -> Values:
     """All zero."""
     return np.zeros(shape, dtype)
 
 
+@_initializer
 def ones(shape: Shape, dtype: Any = np.float32) -> Values:
     """All one."""
     return np.ones(shape, dtype)
 
 
+@_initializer
 def uniform(shape: Shape, dtype: Any = np.float32, *, low: float = -0.1, high: float = 0.1) -> Values:
     """Uniform in [low, high)."""
     return random.generator().uniform(low, high, shape).astype(dtype)
 
 
+@_initializer
 def normal(shape: Shape, dtype: Any = np.float32, *, mean: float = 0.0, std: float = 1.0) -> Values:
     """Normal with this mean and standard deviation."""
     return random.generator().normal(mean, std, shape).astype(dtype)
 
 
+@_initializer
 def glorot_uniform(shape: Shape, dtype: Any = np.float32, *, gain: float = 1.0) -> Values:
     """Uniform within gain * sqrt(6 / (fan-in + fan-out)), which keeps variances equal in both directions.
 
@@ -48,6 +86,7 @@ def glorot_uniform(shape: Shape, dtype: Any = np.float32, *, gain: float = 1.0) 
     return uniform(shape, dtype, low=-limit, high=limit)
 
 
+@_initializer
 def orthogonal(shape: Shape, dtype: Any = np.float32, *, gain: float = 1.0) -> Values:
     """A random orthogonal matrix times `gain`: the shorter side's vectors are orthonormal.
 
@@ -62,6 +101,7 @@ def orthogonal(shape: Shape, dtype: Any = np.float32, *, gain: float = 1.0) -> V
     return np.ascontiguousarray(gain * matrix, dtype).reshape(shape)
 
 
+@_initializer
 def identity(shape: Shape, dtype: Any = np.float32, *, gain: float = 1.0) -> Values:
     """`gain` on the diagonal of a matrix, zero elsewhere; with ReLU this is the IRNN of Le et al. (2015)."""
     if len(shape) != 2:

@@ -236,7 +236,7 @@ def _parameters(prefix: str, module: Module, seen: set[int]) -> Iterator[tuple[s
 
 def _float_dtype(target: Any) -> Any:
     try:
-        dtype = np.dtype(target)
+        dtype = np.dtype(object if target is None else target)  # NumPy reads None as float64
     except TypeError:
         dtype = np.dtype(object)
     if dtype.kind != "f":
