@@ -3,7 +3,6 @@
 from typing import Any
 
 import cupy
-import cupyx
 import numpy as np
 
 from tinyseq.backend.words import array_words
@@ -11,7 +10,7 @@ from tinyseq.errors import BackendError
 
 
 def _scatter_add(out: Any, index: Any, values: Any) -> None:
-    cupyx.scatter_add(out, index, values)
+    cupy.add.at(out, index, values)
 
 
 class CupyBackend:
