@@ -130,7 +130,7 @@ def test_a_package_that_is_gone_is_named(install, source):
     refresh()
     said = message(catalogue.registries["cell"].find, "mgu", "tinyseq-mgu 0.3")
     assert "No cell named 'mgu'" in said
-    assert said.endswith("It was saved with tinyseq-mgu 0.3: pip install tinyseq-mgu")
+    assert said.endswith("It was saved with tinyseq-mgu 0.3, as the file says: pip install tinyseq-mgu")
     install("other", {CELLS: {"mgu": "fake_other:MGU"}}, fake_other=source())
     assert "pip install tinyseq-mgu" in message(catalogue.registries["cell"].find, "mgu", "tinyseq-mgu 0.3")
 

@@ -2,6 +2,7 @@
 
 import inspect
 import re
+import reprlib
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
@@ -10,6 +11,10 @@ from tinyseq.registry import discovery
 from tinyseq.registry.discovery import BUILT_IN, Offer, canonical
 from tinyseq.registry.entry import THIS_PROCESS, Entry, Record, contract_failure, place
 from tinyseq.registry.kinds import KINDS, Kind
+
+MAX_NAME = 200
+ORIGIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99} [A-Za-z0-9][A-Za-z0-9.!+_-]{0,99}")
+"""What may be shown, and suggested for installation, from a file that anybody may have written."""
 
 P = TypeVar("P", bound=Callable[..., Any])
 
@@ -44,6 +49,10 @@ class Registry:
         """What is known of each plugin, in order of name; imports nothing."""
         return [entry.record(name) for name, entry in sorted(self.spellings().items())]
 
+    def has(self, name: str) -> bool:
+        """Whether anybody offers `name`, be it two packages at once."""
+        return bool(self._candidates("", name))
+
     def find(self, name: str, origin: str = "") -> Entry:
         """The entry that `name` means; `origin` is where a file says that its component came from.
 
@@ -57,8 +66,8 @@ class Registry:
         if not distribution and origin and short not in self._registered:
             distribution = "" if origin == THIS_PROCESS else origin.rpartition(" ")[0]
         found = self._candidates(distribution, short)
-        if not found:
-            refresh()  # it may have been installed a moment ago
+        if not found and discovery.is_stale():
+            refresh()
             found = self._candidates(distribution, short)
         if not found:
             raise PluginError(self._unknown(name, short, origin))
@@ -140,7 +149,9 @@ class Registry:
         if origin == THIS_PROCESS:
             lines.append("It was registered by the program that saved it: import the file that registers it.")
         elif origin:
-            lines.append(f"It was saved with {origin}: pip install {origin.rpartition(' ')[0]}")
+            lines.append(
+                f"It was saved with {origin}, as the file says: pip install {origin.rpartition(' ')[0]}"
+            )
         else:
             lines.append(
                 "From a package: install it. From your own file: import it first, so that it is registered."
@@ -161,6 +172,33 @@ def register(kind: str, name: str, *, replace: bool = False) -> Callable[[P], P]
     if kind not in registries:
         raise PluginError(f"No kind of plugin named {kind!r}; the kinds are {', '.join(registries)}.")
     return lambda plugin: registries[kind].register(name, plugin, replace=replace)
+
+
+def locate(name: str, origin: str = "") -> Entry:
+    """The entry for "kind:name", or for a name that only one kind has; `origin` as for `Registry.find`.
+
+    Raises PluginError.
+    """
+    if not isinstance(name, str) or len(name) > MAX_NAME:
+        raise PluginError(f"A plugin goes by a short name, such as 'cell:lstm', not by {reprlib.repr(name)}.")
+    if origin not in ("", THIS_PROCESS) and not (isinstance(origin, str) and ORIGIN.fullmatch(origin)):
+        raise PluginError(f"A component is from a package and its release, not from {reprlib.repr(origin)}.")
+    kind, _, rest = name.partition(":")
+    if rest and kind in registries:
+        return registries[kind].find(rest, origin)
+    short = _split(name)[1]
+    holders = [registry for registry in registries.values() if registry.has(short)]
+    if len(holders) == 1:
+        return holders[0].find(name, origin)
+    if holders:
+        choices = " or ".join(repr(f"{registry.kind.name}:{name}") for registry in holders)
+        raise PluginError(f"{name!r} names plugins of {len(holders)} kinds; say {choices}.")
+    from difflib import get_close_matches
+
+    everything = [n for registry in registries.values() for n in registry]
+    near = " or ".join(map(repr, get_close_matches(short, everything, 3)))
+    question = f" Did you mean {near}?" if near else ""
+    raise PluginError(f"No plugin named {name!r}.{question} `tinyseq plugins` lists them all.")
 
 
 def refresh() -> None:

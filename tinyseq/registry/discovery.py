@@ -2,7 +2,9 @@
 
 import os
 import re
+import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
@@ -53,6 +55,8 @@ def scan() -> Scan:
     # Imported here: it costs much of tinyseq's import budget, and most programs never look up a name.
     from importlib.metadata import distributions
 
+    global _scanned
+    _scanned = _folders()
     offers: list[Offer] = []
     problems: list[str] = []
     seen: set[str] = set()
@@ -71,6 +75,23 @@ def scan() -> Scan:
             where = getattr(distribution, "_path", "an installed package")
             problems.append(f"The metadata in {where} cannot be read: {type(error).__name__}: {error}")
     return Scan(tuple(offers), tuple(problems))
+
+
+def is_stale() -> bool:
+    """Whether anything may have been installed or removed since the scan."""
+    return _scanned != _folders()
+
+
+_scanned: dict[str, int] = {}
+"""The folders of sys.path when they were scanned, with their times of change."""
+
+
+def _folders() -> dict[str, int]:
+    found = {}
+    for folder in sys.path:
+        with suppress(OSError):
+            found[folder] = os.stat(folder or ".").st_mtime_ns
+    return found
 
 
 def _offers(distribution: "Distribution", name: str, release: str) -> Iterator[Offer]:

@@ -1,0 +1,129 @@
+"""Arrays and a JSON record in one safetensors file, read without trusting a byte of it."""
+
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinyseq.errors import ConfigError, DataError
+from tinyseq.files import atomic_write
+from tinyseq.registry.annotations import brief
+
+KEY = "tinyseq"
+MAX_HEADER = 2**25
+"""Bytes of names, shapes and record; reading a header takes several times its size in memory."""
+
+Array = np.ndarray[Any, Any]
+
+
+def write_container(
+    path: str | os.PathLike[str], arrays: Mapping[str, Array], record: Mapping[str, Any]
+) -> None:
+    """Put `arrays` and `record` into the file `path`, which is the old one or the new one at any instant.
+
+    Raises ConfigError for a record that JSON would change, DataError where the file cannot be written.
+    """
+    # Imported here: neither importing tinyseq nor training without files should pay for it.
+    from safetensors.numpy import save
+
+    text = _json(record)
+    if len(text) > MAX_HEADER // 2:
+        raise ConfigError(
+            f"The record for {path} is {len(text):,} bytes of JSON, more than {MAX_HEADER // 2:,}: "
+            "keep large data in a file of its own."
+        )
+    contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+    try:
+        atomic_write(path, save(contiguous, metadata={KEY: text}))
+    except OSError as error:
+        raise DataError(
+            f"{path} cannot be written: {error.strerror or error}; choose another place."
+        ) from None
+
+
+class Container:
+    """An open file: its record, the shapes and types of its arrays, and each array when asked for."""
+
+    def __init__(self, path: Path, file: Any) -> None:
+        self.path = path
+        self._file = file
+        slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 (it is no dict)
+        self.shapes: dict[str, tuple[int, ...]] = {name: tuple(s.get_shape()) for name, s in slices.items()}
+        self.dtypes: dict[str, str] = {name: s.get_dtype() for name, s in slices.items()}
+        self.record = _record(path, (file.metadata() or {}).get(KEY))
+
+    @property
+    def size(self) -> int:
+        """The number of values in all arrays."""
+        return sum(math.prod(shape) for shape in self.shapes.values())
+
+    def array(self, name: str) -> Array:
+        """One array, read now."""
+        array: Array = self._file.get_tensor(name)
+        return array
+
+
+@contextmanager
+def open_container(path: str | os.PathLike[str]) -> Iterator[Container]:
+    """The container in the file `path`. Raises DataError, in one sentence, for anything else."""
+    from safetensors import SafetensorError, safe_open
+
+    path = Path(path)
+    _check_header(path)
+    try:
+        with safe_open(path, framework="numpy") as file:
+            yield Container(path, file)
+    except SafetensorError as error:
+        raise DataError(f"{path} is no safetensors file, or was cut short ({brief(str(error))}).") from None
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}.") from None
+
+
+def _check_header(path: Path) -> None:
+    """Refuse a header that is not there, or that would take memory without bounds."""
+    try:
+        if not path.is_file():
+            raise DataError(f"There is no file {path}.")
+        with open(path, "rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+        size = path.stat().st_size
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        raise DataError(f"{brief(str(path))} cannot be read: {error}.") from None
+    if length > size - 8:
+        raise DataError(f"{path} is no safetensors file, or was cut short.")
+    if length > MAX_HEADER:
+        raise DataError(
+            f"{path} has a header of {length:,} bytes; no file of tinyseq's exceeds {MAX_HEADER:,}."
+        )
+
+
+def _record(path: Path, text: str | None) -> dict[str, Any]:
+    try:
+        record = json.loads(text or "null", parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        record = None
+    if not isinstance(record, dict):
+        raise DataError(f"{path} is a safetensors file, but its record is not tinyseq's.")
+    return record
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(constant)
+
+
+def _json(record: Mapping[str, Any]) -> str:
+    try:
+        text = json.dumps(record, allow_nan=False)
+        same = json.loads(text) == record
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ConfigError(f"A file holds what JSON can: {error}.") from None
+    if not same:
+        raise ConfigError(
+            "JSON would change what is to be written: use lists, not tuples, and strings as keys of dicts."
+        )
+    return text
