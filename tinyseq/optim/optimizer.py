@@ -98,21 +98,25 @@ class Optimizer:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take up what `state_dict()` of an equal optimiser gave, options included.
 
-        Raises DataError that names every missing, unexpected and ill-fitting entry; then nothing is loaded.
+        Raises DataError that names every option, or else every array, that is missing, unknown or ill-fitting;
+        then nothing is loaded.
         """
         left = dict(state)
         problems: list[str] = []
         groups = [self._loaded_options(i, group, left, problems) for i, group in enumerate(self.groups)]
+        self._refuse(problems)  # the options decide which arrays there are
         states: dict[int, tuple[int, dict[str, Any]]] = {}
         for options, group in zip(groups, self.groups, strict=True):
             for parameter in group["parameters"]:
                 states[id(parameter)] = self._loaded_state(options, parameter, left, problems)
-        problems += [f"{key} is unknown" for key in left]
-        if problems:
-            raise DataError(f"This state does not fit {type(self).__name__}: {'; '.join(problems)}.")
+        self._refuse([*problems, *(f"{key} is unknown" for key in left)])
         for group, options in zip(self.groups, groups, strict=True):
             group.update(options)
         self._arrange(states)
+
+    def _refuse(self, problems: list[str]) -> None:
+        if problems:
+            raise DataError(f"This state does not fit {type(self).__name__}: {'; '.join(problems)}.")
 
     def _loaded_options(self, i: int, group: Options, left: dict[str, Any], problems: list[str]) -> Options:
         options: Options = {}
@@ -136,7 +140,7 @@ class Optimizer:
         if not isinstance(steps, int) or steps < 0:
             problems.append(f"steps.{name} is {steps!r}, no count")
         arrays: dict[str, Any] = {}
-        for array in self.initial_state(options) if steps and not problems else ():
+        for array in self.initial_state(options) if steps else ():
             key = f"{array}.{name}"
             arrays[array] = np.asarray(left.pop(key, None))
             if arrays[array].dtype.kind != "f" or arrays[array].shape != parameter.shape:
