@@ -98,7 +98,7 @@ class Optimizer:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take up what `state_dict()` of an equal optimiser gave, options included.
 
-        Raises DataError that names every option, or else every array, that is missing, unknown or ill-fitting;
+        Raises DataError that names every option, or else every array, that is missing, unknown or misfits;
         then nothing is loaded.
         """
         left = dict(state)
