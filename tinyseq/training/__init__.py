@@ -1,0 +1,9 @@
+"""Floor 6: the open training loop, its history and its checkpoints."""
+
+from tinyseq.training.objectives import BatchLoss as BatchLoss
+from tinyseq.training.objectives import Objective as Objective
+from tinyseq.training.objectives import carried_state as carried_state
+from tinyseq.training.objectives import count_targets as count_targets
+from tinyseq.training.objectives import whole_sequences as whole_sequences
+from tinyseq.training.records import Epoch as Epoch
+from tinyseq.training.trainer import Trainer as Trainer

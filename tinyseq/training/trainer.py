@@ -1,0 +1,249 @@
+"""The training loop: open, resumable, and the same run again for the same seed."""
+
+import itertools
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinyseq import random
+from tinyseq.engine import Tensor, no_grad
+from tinyseq.errors import ConfigError, DataError, NonFiniteError
+from tinyseq.nn import Module
+from tinyseq.optim import Optimizer, ReduceOnPlateau, Schedule, clip_grad_norm
+from tinyseq.scan.state import detach, flatten, rebuild
+from tinyseq.training.bars import bar
+from tinyseq.training.checkpoints import Arrays, part, prepare, read_checkpoint, write_checkpoint
+from tinyseq.training.interrupts import Interrupts, Stopped, deferred_interrupts
+from tinyseq.training.objectives import Objective, whole_sequences
+from tinyseq.training.records import Epoch, Progress, Tally
+
+CHECKPOINT = "checkpoint.safetensors"
+BEST = "best.safetensors"
+
+
+class Trainer:
+    """Trains a model, batch after batch, and after a kill goes on as if nothing had happened.
+
+    `objective(model, batch, state)` gives a BatchLoss: the loss of a batch and the state to carry on. `clip`
+    bounds the gradients' global norm; a Schedule goes on after every step, ReduceOnPlateau after every epoch;
+    `patience` is how many epochs in a row may pass without a lower loss. With a `directory`, a checkpoint of
+    everything is kept there (after every epoch, and every `save_seconds` within one) beside the best model so
+    far; `notes`, which JSON must be able to hold, go along with both. `after_epoch` are functions of the
+    trainer and the finished Epoch. `bars` shows progress bars, by default where stderr is a terminal.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        optimizer: Optimizer,
+        objective: Objective = whole_sequences,
+        *,
+        schedule: Schedule | ReduceOnPlateau | None = None,
+        clip: float | None = None,
+        patience: int | None = None,
+        directory: str | Path | None = None,
+        save_seconds: float = 60.0,
+        notes: dict[str, Any] | None = None,
+        after_epoch: Sequence[Callable[["Trainer", Epoch], None]] = (),
+        bars: bool | None = None,
+    ) -> None:
+        self.model = model  # a Module, with whatever methods the objective calls
+        self.optimizer = optimizer
+        self.objective = objective
+        self.schedule = schedule
+        self.clip = math.inf if clip is None else clip
+        self.patience = patience
+        self.directory = None if directory is None else prepare(Path(directory))
+        self.save_seconds = save_seconds
+        self.notes = notes or {}
+        self.after_epoch = tuple(after_epoch)
+        self.bars = bars
+        self.progress = Progress()
+        self.state: Any = None  # carried from batch to batch within an epoch
+        self._best: Arrays | None = None
+        self._saved_at = time.monotonic()
+        self._interrupts = Interrupts()
+
+    @property
+    def history(self) -> list[Epoch]:
+        """One line per finished epoch."""
+        return self.progress.history
+
+    @property
+    def out_of_patience(self) -> bool:
+        """Whether too many epochs in a row have brought no lower loss."""
+        return self.patience is not None and self.progress.epochs_since_best >= self.patience
+
+    def fit(self, batches: Iterable[Any], valid: Iterable[Any] | None = None, *, epochs: int) -> list[Epoch]:
+        """Train until `epochs` epochs are done, earlier ones included, or patience is out; gives the history.
+
+        `batches` is iterated once per epoch, so it is a list or starts anew like one, unlike a generator. If
+        it shuffles, it draws the whole order from `tinyseq.random` when an epoch begins. Ctrl-C stops between
+        two steps, with a checkpoint; `fit` again, or `resume` in another process, goes on from there.
+        """
+        with deferred_interrupts() as self._interrupts:
+            try:
+                while self.progress.epoch < epochs and not self.out_of_patience:
+                    self.train_epoch(batches)
+                    self.end_epoch(None if valid is None else self.evaluate(valid))
+            except Stopped:
+                self.save()
+                where = f"epoch {self.progress.epoch + 1} after {self.progress.step:,} steps"
+                raise KeyboardInterrupt(f"stopped in {where}") from None
+        return self.history
+
+    def train_epoch(self, batches: Iterable[Any]) -> None:
+        """One step per batch, for those of this epoch that are still to come."""
+        progress = self.progress
+        self.model.train()
+        with bar(batches, f"epoch {progress.epoch + 1}", done=progress.batch, show=self.bars) as shown:
+            before = time.perf_counter()
+            for batch in self._rest_of_epoch(batches):
+                self.train_step(batch)
+                now = time.perf_counter()
+                progress.seconds += now - before
+                before = now
+                shown.set_postfix_str(f"loss {progress.loss.mean:.4f}", refresh=False)
+                shown.update()
+                self._interrupts.stop_if_requested()
+                if time.monotonic() - self._saved_at >= self.save_seconds:
+                    self.save()
+        if progress.batch == 0:
+            raise DataError(
+                "An epoch brought no batch: pass a list, or an iterable that starts anew every epoch."
+            )
+
+    def train_step(self, batch: Any) -> None:
+        """One update: forward, backward, clip, step; the state goes on to the next batch as a constant."""
+        loss, targets, state = self.objective(self.model, batch, self.state)
+        mean = self._finite("loss", loss.item())
+        self.model.zero_grad()
+        loss.backward()
+        norm = self._finite("gradient norm", clip_grad_norm(self.model, self.clip))
+        self.optimizer.step()
+        if isinstance(self.schedule, Schedule):
+            self.schedule.step()
+        self.state = None if state is None else detach(state)
+        self.progress.end_step(mean, targets, norm)
+
+    def evaluate(self, batches: Iterable[Any]) -> float:
+        """The mean loss over all targets of `batches`, without dropout; the random numbers stay put."""
+        state, tally = None, Tally()
+        with evaluation(self.model), bar(batches, "validation", show=self.bars) as shown:
+            for batch in batches:
+                loss, targets, state = self.objective(self.model, batch, state)
+                tally.add(loss.item(), targets)
+                shown.update()
+                self._interrupts.stop_if_requested()
+        return self._finite("validation loss", tally.mean)
+
+    def end_epoch(self, valid_loss: float | None) -> None:
+        """Write the epoch into the history, keep the model if it is the best so far, and save."""
+        epoch = self.progress.end_epoch(valid_loss, self.optimizer.lr)
+        self.state = None
+        if isinstance(self.schedule, ReduceOnPlateau):
+            self.schedule.step(epoch.loss)
+        if epoch.best:
+            self._keep_best(epoch)
+        for function in self.after_epoch:
+            function(self, epoch)
+        self.save()
+
+    def restore_best(self) -> None:
+        """Give the model the parameters of its best epoch. Raises DataError if none is finished."""
+        if self._best is None:
+            raise DataError("There is no best epoch yet: fit() has finished none.")
+        self.model.load_state_dict(self._best)
+
+    def save(self) -> None:
+        """Put a checkpoint of everything into the directory, if there is one."""
+        if self.directory is None:
+            return
+        optimizer = self.optimizer.state_dict()
+        carried = [] if self.state is None else flatten(self.state)
+        arrays = {f"model.{name}": array for name, array in self.model.state_dict().items()}
+        arrays |= {f"optimizer.{k}": v for k, v in optimizer.items() if isinstance(v, np.ndarray)}
+        arrays |= {f"state.{i}": tensor.numpy() for i, tensor in enumerate(carried)}
+        record = {
+            "progress": self.progress.to_record(),
+            "optimizer": {k: v for k, v in optimizer.items() if not isinstance(v, np.ndarray)},
+            "schedule": None if self.schedule is None else self.schedule.state_dict(),
+            "random": random.get_state(),
+            "notes": self.notes,
+        }
+        write_checkpoint(self.directory / CHECKPOINT, arrays, record)
+        self._saved_at = time.monotonic()
+
+    def resume(self) -> None:
+        """Take everything up again where the directory's checkpoint left it; `fit` then goes on bit for bit.
+
+        Raises DataError for a checkpoint that is missing, cut short, foreign, or of another model.
+        """
+        if self.directory is None:
+            raise ConfigError("resume() needs the directory of the run: Trainer(..., directory=...).")
+        arrays, record = read_checkpoint(self.directory / CHECKPOINT)
+        self.model.load_state_dict(part(arrays, "model"))
+        self.optimizer.load_state_dict(record["optimizer"] | part(arrays, "optimizer"))
+        if self.schedule is not None:
+            self.schedule.load_state_dict(record["schedule"] or {})
+        self.progress = Progress.from_record(record["progress"])
+        carried = part(arrays, "state")
+        if carried:
+            like = self.model.initial_state(len(carried["0"]))
+            self.state = rebuild(like, iter([Tensor(carried[str(i)]) for i in range(len(carried))]))
+        if self.history:
+            self._best = part(read_checkpoint(self.directory / BEST)[0], "model")
+        random.set_state(record["random"])
+
+    def _keep_best(self, epoch: Epoch) -> None:
+        self._best = self.model.state_dict()
+        if self.directory is not None:
+            arrays = {f"model.{name}": array for name, array in self._best.items()}
+            write_checkpoint(self.directory / BEST, arrays, {"epoch": epoch.number, "notes": self.notes})
+
+    def _rest_of_epoch(self, batches: Iterable[Any]) -> Iterator[Any]:
+        """The batches to come; those that were done are drawn again, from the same numbers, and skipped."""
+        done = self.progress.batch
+        if done == 0:
+            self.progress.random_at_epoch = random.get_state()
+            return iter(batches)
+        now = random.get_state()
+        random.set_state(self.progress.random_at_epoch)
+        rest = iter(batches)
+        skipped = sum(1 for _ in itertools.islice(rest, done))
+        random.set_state(now)
+        if skipped < done:
+            raise DataError(
+                f"The checkpoint stands after batch {done} of an epoch, and here an epoch has {skipped}: "
+                "resume with the data and batch size of the run that wrote it."
+            )
+        return rest
+
+    def _finite(self, what: str, value: float) -> float:
+        """`value`, if it is a number to go on with."""
+        if math.isfinite(value):
+            return value
+        clip = "clip=1.0" if self.clip == math.inf else f"a clip below {self.clip:g}"
+        raise NonFiniteError(
+            f"The {what} is {value} in epoch {self.progress.epoch + 1} after {self.progress.step:,} steps; "
+            f"no update was made from it. Try a learning rate below {self.optimizer.lr:g}, or {clip}, or "
+            "find the op where it is born: with tinyseq.detect_anomaly(): trainer.fit(...)."
+        )
+
+
+@contextmanager
+def evaluation(model: Module) -> Iterator[None]:
+    """Evaluation mode without a tape; afterwards mode and random numbers are as they were."""
+    training, numbers = model.training, random.get_state()
+    model.eval()
+    try:
+        with no_grad():
+            yield
+    finally:
+        model.train(training)
+        random.set_state(numbers)
