@@ -1,0 +1,3 @@
+"""The command `tinyseq`."""
+
+from tinyseq.cli.entry import main as main

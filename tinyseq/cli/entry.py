@@ -1,0 +1,49 @@
+"""The entry point: one parser, one command each, and no traceback for what a user can mend."""
+
+import os
+import sys
+from collections.abc import Sequence
+
+import tinyseq
+from tinyseq.cli import demo, sample, train_lm
+from tinyseq.cli.arguments import Formatter, Parser
+from tinyseq.errors import TinyseqError
+
+WRONG, INTERRUPTED = 2, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `tinyseq ARGUMENTS`, by default the command line's; gives the exit code."""
+    args = parser().parse_args(arguments)
+    try:
+        args.run(args)
+        sys.stdout.flush()
+    except TinyseqError as error:
+        return _say(f"tinyseq: {error}", WRONG)
+    except MemoryError as error:
+        return _say(f"tinyseq: this does not fit into memory ({error}): use a smaller model or batch.", WRONG)
+    except KeyboardInterrupt as stop:
+        return _say(f"\ntinyseq: {stop if stop.args else 'stopped'}", INTERRUPTED)
+    except BrokenPipeError:  # the reader, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def parser() -> Parser:
+    """The parser of all commands."""
+    top = Parser(
+        prog="tinyseq",
+        description="Sequence models on NumPy and CuPy.",
+        epilog="Start with: tinyseq demo",
+        formatter_class=Formatter,
+    )
+    top.add_argument("--version", action="version", version=f"tinyseq {tinyseq.__version__}")
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for command in (demo, train_lm, sample):
+        command.add_parser(commands)
+    return top
+
+
+def _say(sentence: str, code: int) -> int:
+    print(sentence, file=sys.stderr, flush=True)
+    return code
