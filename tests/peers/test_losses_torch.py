@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tinyseq_losses.binary_cross_entropy import BinaryCrossEntropy
 from tinyseq_losses.cross_entropy import CrossEntropy
 
 from tinyseq import Tensor
@@ -50,3 +51,20 @@ def test_cross_entropy(
     )  # fmt: skip
     tolerance = 1e-5 if dtype == "float32" else 1e-12
     assert_agrees(ours(x, Tensor(targets)), [x], theirs(y, torch.tensor(targets)), [y], tolerance)
+
+
+@given(
+    weight=st.sampled_from([1.0, 2.5]),
+    reduction=st.sampled_from(["mean", "sum", "none"]),
+    dtype=st.sampled_from(["float32", "float64"]),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_binary_cross_entropy(weight: float, reduction: Any, dtype: str, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    scores, targets = (10 * rng.normal(size=(4, 3))).astype(dtype), rng.random((4, 3)).astype(dtype)
+    x, y = Tensor(scores, requires_grad=True), torch.tensor(scores, requires_grad=True)
+    ours = BinaryCrossEntropy(positive_weight=weight, reduction=reduction)(x, Tensor(targets))
+    theirs = torch.nn.BCEWithLogitsLoss(
+        reduction=reduction, pos_weight=torch.tensor(weight, dtype=getattr(torch, dtype))
+    )(y, torch.tensor(targets))
+    assert_agrees(ours, [x], theirs, [y], 1e-5 if dtype == "float32" else 1e-12)
