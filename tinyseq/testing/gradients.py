@@ -1,5 +1,6 @@
 """Gradients against differences, in float64."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -40,6 +41,8 @@ def _compare(
     scalar: Callable[[], Tensor], leaves: Leaves, rng: np.random.Generator, what: str, tolerance: float
 ) -> None:
     directions = [_random(leaf, rng) for leaf in leaves]
+    length = math.sqrt(sum(float((d * d).sum()) for d in directions)) or 1.0
+    directions = [d / length for d in directions]  # however many leaves there are, the step is the same
     value = scalar()
     found: Sequence[Tensor | None] = [None] * len(leaves)
     if value.source is not None:
@@ -94,3 +97,12 @@ def _outputs(result: Any) -> list[Tensor]:
 def _random(like: Tensor, rng: np.random.Generator) -> Any:
     """Normal numbers of the same shape, beside it."""
     return backend_of(like.data).asarray(rng.normal(size=like.shape))
+
+
+def spread(rng: np.random.Generator, shape: tuple[int, ...], gap: float = 0.1) -> Any:
+    """Values in random order, no two of them nearer than `gap`, none nearer to 0 than half of it.
+
+    Where an op has a kink at 0 or where two values meet, differences are right for these values alone.
+    """
+    n = math.prod(shape)
+    return np.asarray(gap * (rng.permutation(n) - n // 2 + 0.5).reshape(shape))
