@@ -148,6 +148,20 @@ def test_a_learning_rate_set_between_steps_counts() -> None:
     assert w.item() == 0.5
 
 
+def test_momentum_may_be_switched_off_and_on() -> None:
+    """While it is off the velocity rests, through a move as well."""
+    w = Parameter([0.0])
+    optimizer = SGD([w], lr=1.0, momentum=0.5)
+    values = []
+    for momentum in (0.5, 0.0, 0.5):
+        optimizer.groups[0]["momentum"] = momentum
+        w.grad = Tensor([1.0])
+        optimizer.step()
+        w.data = w.data.copy()
+        values.append(w.item())
+    assert values == [-1.0, -2.0, -3.5]
+
+
 def test_tied_parameters_are_updated_once() -> None:
     first, second = Linear(2, 2, bias=False), Linear(2, 2, bias=False)
     second.weight = first.weight
@@ -156,6 +170,7 @@ def test_tied_parameters_are_updated_once() -> None:
     first.weight.grad = Tensor(np.ones((2, 2), np.float32))
     optimizer.step()
     assert np.array_equal(first.weight.numpy(), before - 1)
+    assert optimizer.state_dict()["steps.0"] == 1
 
 
 def test_parameters_without_gradient_keep_values_state_and_count(backend: str) -> None:
@@ -262,6 +277,7 @@ def test_a_copy_of_model_and_optimizer_goes_its_own_way(copied: Any) -> None:
     assert all(np.array_equal(array, before[path]) for path, array in net.state_dict().items())
     train(net, optimizer, 3, 2)
     assert equal(net, twin)
+    assert its_optimizer.state_dict().keys() == optimizer.state_dict().keys()
 
 
 def test_blocks_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:

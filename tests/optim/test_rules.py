@@ -93,7 +93,7 @@ CASES: list[tuple[type[Optimizer], Callable[..., Step], dict[str, Any]]] = [
     (SGD, sgd, {"lr": 0.1, "momentum": 0.9}),
     (SGD, sgd, {"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 0.1}),
     (RMSprop, rmsprop, {"lr": 0.01}),
-    (RMSprop, rmsprop, {"lr": 0.01, "alpha": 0.5, "eps": 0.1, "momentum": 0.9, "weight_decay": 0.1}),
+    (RMSprop, rmsprop, {"lr": 0.01, "alpha": 0.5, "eps": 0.1, "momentum": 0.7, "weight_decay": 0.1}),
     (Adagrad, adagrad, {"lr": 0.1}),
     (
         Adagrad,

@@ -26,7 +26,7 @@ class Optimizer:
 
     def __init__(self, parameters: Parameters | Iterable[Mapping[str, Any]], **options: Any) -> None:
         self.groups: list[Options] = []
-        self._names: dict[int, str] = {}
+        self._names: dict[Parameter, str] = {}
         given: Any = parameters if isinstance(parameters, Module) else list(parameters)
         if isinstance(given, list) and given and isinstance(given[0], Mapping):
             for i, group in enumerate(given):
@@ -89,26 +89,27 @@ class Optimizer:
             for option, value in group.items():
                 if option != "parameters":
                     state[f"groups.{i}.{option}"] = list(value) if isinstance(value, tuple) else value
-        for key, (steps, arrays) in self._states().items():
+        for parameter, (steps, arrays) in self._states().items():
             if steps:
-                state[f"steps.{self._names[key]}"] = steps
-                state.update({f"{name}.{self._names[key]}": array for name, array in arrays.items()})
+                path = self._names[parameter]
+                state[f"steps.{path}"] = steps
+                state.update({f"{name}.{path}": array for name, array in arrays.items()})
         return state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take up what `state_dict()` of an equal optimiser gave, options included.
 
-        Raises DataError that names every option, or else every array, that is missing, unknown or misfits;
-        then nothing is loaded.
+        Raises DataError that names every option, or if those fit every array, that is missing, unknown or
+        wrong; then nothing is loaded.
         """
         left = dict(state)
         problems: list[str] = []
         groups = [self._loaded_options(i, group, left, problems) for i, group in enumerate(self.groups)]
         self._refuse(problems)  # the options decide which arrays there are
-        states: dict[int, tuple[int, dict[str, Any]]] = {}
+        states: dict[Parameter, tuple[int, dict[str, Any]]] = {}
         for options, group in zip(groups, self.groups, strict=True):
             for parameter in group["parameters"]:
-                states[id(parameter)] = self._loaded_state(options, parameter, left, problems)
+                states[parameter] = self._loaded_state(options, parameter, left, problems)
         self._refuse([*problems, *(f"{key} is unknown" for key in left)])
         for group, options in zip(self.groups, groups, strict=True):
             group.update(options)
@@ -135,7 +136,7 @@ class Optimizer:
     def _loaded_state(
         self, options: Options, parameter: Parameter, left: dict[str, Any], problems: list[str]
     ) -> tuple[int, dict[str, Any]]:
-        name = self._names[id(parameter)]
+        name = self._names[parameter]
         steps = left.pop(f"steps.{name}", 0)
         if not isinstance(steps, int) or steps < 0:
             problems.append(f"steps.{name} is {steps!r}, no count")
@@ -161,33 +162,34 @@ class Optimizer:
         named: Iterable[tuple[Any, Any]] = (
             parameters.named_parameters() if isinstance(parameters, Module) else enumerate(parameters)
         )
-        mine: dict[int, Parameter] = {}
+        mine: dict[Parameter, None] = {}
         for name, parameter in named:
             if not isinstance(parameter, Parameter):
                 raise ConfigError(
                     f"{type(self).__name__} trains Parameters, not {type(parameter).__name__}: pass a "
                     "Module, or its parameters()."
                 )
-            if id(parameter) in self._names and id(parameter) not in mine:
+            if parameter in mine:  # tied
+                continue
+            if parameter in self._names:
                 raise ConfigError(
                     f"the parameter {prefix}{name}, of shape {parameter.shape}, is in two groups of "
                     f"{type(self).__name__}."
                 )
-            if id(parameter) not in mine:
-                mine[id(parameter)] = parameter
-                self._names[id(parameter)] = f"{prefix}{name}"
-        options["parameters"] = list(mine.values())
+            mine[parameter] = None
+            self._names[parameter] = f"{prefix}{name}"
+        options["parameters"] = list(mine)
         self.groups.append(options)
 
-    def _states(self) -> dict[int, tuple[int, dict[str, Any]]]:
-        """Each Parameter's number of updates and state arrays, by its id."""
+    def _states(self) -> dict[Parameter, tuple[int, dict[str, Any]]]:
+        """Each Parameter's number of updates and state arrays."""
         return {
-            id(parameter): (flat.steps[i], flat.get_state(i))
+            parameter: (flat.steps[i], flat.get_state(i))
             for _, flat in self._flat
             for i, parameter in enumerate(flat.parameters)
         }
 
-    def _arrange(self, states: dict[int, tuple[int, dict[str, Any]]]) -> None:
+    def _arrange(self, states: dict[Parameter, tuple[int, dict[str, Any]]]) -> None:
         """Lay the Parameters of each group side by side, apart by backend and dtype, with these states."""
         self._flat = []
         for group in self.groups:
@@ -198,7 +200,7 @@ class Optimizer:
                 flat = FlatParameters(parameters)
                 flat.ensure_state(self.initial_state(group))
                 for i, parameter in enumerate(parameters):
-                    flat.set_state(i, *states.get(id(parameter), (0, {})))
+                    flat.set_state(i, *states.get(parameter, (0, {})))
                 self._flat.append((group, flat))
 
 
