@@ -1,6 +1,7 @@
 """From a configuration to components; all mistakes are told at once, each with its place."""
 
 import inspect
+import textwrap
 from typing import Any, NamedTuple
 
 from tinyseq.errors import ConfigError, PluginError
@@ -12,8 +13,8 @@ from tinyseq.registry.contract import constructor_parameters
 
 Path = tuple[str | int, ...]
 
-MAX_VALUES = 2**33
-"""More values than any model for one machine has; to ask for them is a slip of the keyboard."""
+MAX_VALUES = 2**30
+"""More values than a model for one machine has: to ask for them is a slip of the keyboard."""
 
 
 class Mistake(NamedTuple):
@@ -43,7 +44,7 @@ def build(config: Any) -> Any:
 
 
 def check(config: Any) -> list[Mistake]:
-    """Every mistake in a configuration: its components are made, but without memory and random numbers."""
+    """Every mistake in a configuration, by making its components once, of zeros, with no random numbers."""
     with init.blank(MAX_VALUES):
         return assemble(config)[1]
 
@@ -121,7 +122,7 @@ class _Assembly:
             return _call(plugin, given)
         except Exception as error:  # the constructor of a stranger, with the values of a stranger
             said = str(error) if isinstance(error, ConfigError) else f"{type(error).__name__}: {error}"
-            return self.fail(path, f"{title} cannot be made: {said}")
+            return self.fail(path, f"{title} cannot be made: {textwrap.shorten(said, 400)}")
 
     def check_arguments(self, title: str, plugin: type, given: dict[str, Any], path: Path) -> None:
         parameters = {parameter.name: parameter for parameter in constructor_parameters(plugin)}

@@ -72,6 +72,7 @@ class Registry:
         if not found:
             raise PluginError(self._unknown(name, short, origin))
         if len(found) > 1:
+            found = sorted(found, key=lambda entry: entry.origin)
             choices = " or ".join(repr(f"{entry.distribution}:{short}") for entry in found)
             origins = " and ".join(entry.origin for entry in found)
             raise PluginError(f"{self.kind.name} {short!r} is offered by {origins}; say {choices}.")

@@ -86,14 +86,14 @@ def open_container(path: str | os.PathLike[str]) -> Iterator[Container]:
 
 def _check_header(path: Path) -> None:
     """Refuse a header that is not there, or that would take memory without bounds."""
+    if not path.is_file():
+        raise DataError(f"There is no file {path}.")
     try:
-        if not path.is_file():
-            raise DataError(f"There is no file {path}.")
         with open(path, "rb") as file:
             length = int.from_bytes(file.read(8), "little")
-        size = path.stat().st_size
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        raise DataError(f"{brief(str(path))} cannot be read: {error}.") from None
+            size = os.fstat(file.fileno()).st_size
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}.") from None
     if length > size - 8:
         raise DataError(f"{path} is no safetensors file, or was cut short.")
     if length > MAX_HEADER:

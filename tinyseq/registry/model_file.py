@@ -34,8 +34,8 @@ def save(path: str | os.PathLike[str], model: Module, extra: Mapping[str, Any] |
     """Write `model` to a safetensors file from which `load` makes it again, with nothing else at hand.
 
     `extra` goes along: what JSON can hold, such as a vocabulary. At any instant the file is the old one or
-    the new one. Raises PluginError for a class without a registered name, ConfigError for a model that its own
-    constructor arguments do not describe, DataError where the file cannot be written.
+    the new one. Raises PluginError for a class without a registered name, ConfigError for a model that its
+    own constructor arguments do not describe, DataError where the file cannot be written.
     """
     described = config(model)
     arrays = model.state_dict()
