@@ -157,7 +157,8 @@ def test_cross_entropy_wants_one_target_for_each_row(backend: str) -> None:
     with pytest.raises(ShapeError) as error:
         ops.softmax_cross_entropy(Tensor(np.zeros((2, 3))), Tensor([[1], [2]]))
     assert str(error.value) == (
-        "softmax_cross_entropy() of logits (2, 3) needs targets of shape (2,), one class for each row; got (2, 1)."
+        "softmax_cross_entropy() of logits (2, 3) needs targets of shape (2,), one class for each row; "
+        "got (2, 1)."
     )
 
 
