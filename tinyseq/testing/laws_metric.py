@@ -1,0 +1,78 @@
+"""Laws for metrics: inputs=(metric, rng, rows) -> the arguments of update()."""
+
+from typing import Any
+
+import numpy as np
+
+from tinyseq.errors import ConfigError
+from tinyseq.scan.state import flatten
+from tinyseq.testing.law import TOGETHER, Example, equal, law
+from tinyseq.testing.subject import Subject
+
+
+def _batches(s: Subject, metric: Any, example: Example) -> list[tuple[Any, ...]]:
+    """One batch of arguments for each length."""
+    if not callable(s.declared.inputs):
+        raise ConfigError(
+            f"The kit cannot know what {s.name} measures: pass inputs=, a function (metric, rng, rows) -> "
+            "the arguments of update()."
+        )
+    rng = np.random.default_rng(example.seed)
+    return [tuple(s.declared.inputs(metric, rng, rows)) for rows in example.lengths]
+
+
+def _seen(s: Subject, batches: list[tuple[Any, ...]]) -> Any:
+    metric = s.make()
+    for batch in batches:
+        metric.update(*batch)
+    return metric
+
+
+def _value(metric: Any) -> Any:
+    return np.asarray([float(v) for v in flatten(metric.value())])
+
+
+@law(
+    "E1",
+    "metric",
+    usually="means are kept, and averaged again: keep sums and counts",
+    examples=TOGETHER,
+    fewest=2,
+)
+def merging(s: Subject, example: Example) -> None:
+    """Batches in any order, and metrics merged, give one figure; merging leaves the other metric as it is."""
+    batches = _batches(s, s.make(), example)
+    whole = _seen(s, batches)
+    equal(
+        "the figure with the batches in another order",
+        _value(_seen(s, batches[::-1])),
+        "in this",
+        _value(whole),
+    )
+    for cut in range(1, len(batches)):
+        left, right = _seen(s, batches[:cut]), _seen(s, batches[cut:])
+        before = _value(right)
+        left.merge(right)
+        equal("the figure of merged metrics", _value(left), "of one that saw everything", _value(whole))
+        equal("the figure of the metric that was merged", _value(right), "before", before)
+
+
+@law(
+    "E2",
+    "metric",
+    usually="a mean of means, or something is counted that should not be",
+    examples=TOGETHER,
+    exempt=lambda s: "" if s.declared.reference else "no reference= was given",
+)
+def figure(s: Subject, example: Example) -> None:
+    """The figure is what the declared reference computes from all batches at once."""
+    assert s.declared.reference is not None
+    metric = s.make()
+    batches = _batches(s, metric, example)
+    want = s.declared.reference(metric, batches)
+    equal(
+        "the figure",
+        _value(_seen(s, batches)),
+        "of the reference",
+        np.asarray([float(v) for v in flatten(want)]),
+    )

@@ -1,0 +1,249 @@
+"""Laws for what reads sequences: cells (run by `tinyseq.scan`) and layers."""
+
+from typing import Any
+
+import numpy as np
+
+from tinyseq.engine import Tensor, grad
+from tinyseq.scan import scan
+from tinyseq.scan.state import flatten, tree_map
+from tinyseq.sequences import Sequences
+from tinyseq.testing.law import LONGER, TOGETHER, Example, Violation, array, equal, law
+from tinyseq.testing.plays import (
+    draws_in_training,
+    gradients,
+    make_inputs,
+    make_state,
+    play,
+    run,
+    run_parts,
+    to_parts,
+    weights_of,
+)
+from tinyseq.testing.subject import Subject
+
+BOTH = ("cell", "layer")
+
+
+def _rows(state: Any, index: Any) -> Any:
+    """The state of some of the sequences."""
+    return tree_map(lambda leaf: Tensor(array(leaf)[index]), state)
+
+
+def _compare(what: str, got: tuple[Any, Any], other: str, want: tuple[Any, Any]) -> None:
+    """Outputs (lists of arrays) and final states must agree."""
+    for i, (a, b) in enumerate(zip(got[0], want[0], strict=True)):
+        equal(f"the output of sequence {i} {what}", a, other, b)
+    for a, b in zip(flatten(got[1]), flatten(want[1]), strict=True):
+        equal(f"a final state {what}", a, other, b)
+
+
+@law(
+    "C2",
+    *BOTH,
+    usually="something is computed over the batch axis (a mean, a maximum, a norm with the wrong axis), "
+    "also in training",
+    examples=TOGETHER,
+    fewest=2,
+)
+def rows(s: Subject, example: Example) -> None:
+    """What one sequence gives does not depend on the other sequences of its batch, nor on their order."""
+    module = s.build()
+    random_training = draws_in_training(s, module, example)
+    for training in (False,) if random_training else (False, True):
+        module.train(training)
+        parts = to_parts(make_inputs(s, module, example))
+        others = to_parts(make_inputs(s, module, Example(example.lengths, example.seed + 1)))
+        state = make_state(s, module, example)
+        ys, final = run_parts(module, parts, state)
+        mixed = [parts[0], *others[1:]]
+        got, _ = run_parts(module, mixed, state)
+        equal("the output of sequence 0 beside other sequences", got[0], "before", ys[0])
+        order = list(reversed(range(len(parts))))
+        turned = run_parts(module, [parts[i] for i in order], None if state is None else _rows(state, order))
+        _compare("in another order", turned, "before", ([ys[i] for i in order], _rows(final, order)))
+
+
+@law(
+    "C3",
+    *BOTH,
+    usually="a mean, maximum or normalisation runs over the time axis, or a sequence is reversed that "
+    "should not be "
+    "(or is not, where it should)",
+    examples=LONGER,
+    shortest=2,
+    exempt=lambda s: "" if s.context else "nobody declared which steps it reads: context=",
+)
+def causality(s: Subject, example: Example) -> None:
+    """An output depends on the steps that it may read, and on no other: a cell's, on no later one."""
+    module = s.build()
+    state = make_state(s, module, example)
+    parts = to_parts(make_inputs(s, module, example))
+    others = to_parts(make_inputs(s, module, Example(example.lengths, example.seed + 1)))
+    ys, _ = run_parts(module, parts, state)
+    for k in range(max(example.lengths)):
+        changed = [
+            np.concatenate([p[:k], o[k : k + 1], p[k + 1 :]]) for p, o in zip(parts, others, strict=True)
+        ]
+        for i, (a, b) in enumerate(zip(ys, run_parts(module, changed, state)[0], strict=True)):
+            if k < len(a):
+                _check_reach(s, i, k, a, b)
+
+
+def _check_reach(s: Subject, sequence: int, k: int, before: Any, after: Any) -> None:
+    """Step k of a sequence was changed; `before` and `after` are its outputs."""
+    touched = np.any(np.abs(after - before) > 1e-9, axis=tuple(range(1, before.ndim)))
+    may = {"position": [k], "past": range(k, len(touched)), "future": range(k + 1)}.get(s.context or "")
+    for t in np.flatnonzero(touched):
+        if may is not None and t not in may:
+            raise Violation(f"step {k} of sequence {sequence} changes the output at step {t}.")
+    if s.context in ("both", "halves", "future") and k == len(touched) - 1 and not touched[0]:
+        raise Violation(f"the last step ({k}) of sequence {sequence} does not change the output at step 0.")
+    if s.context in ("both", "halves", "past") and k == 0 and not touched[-1]:
+        raise Violation(
+            f"step 0 of sequence {sequence} does not change the output at its last step ({len(touched) - 1})."
+        )
+
+
+@law(
+    "C4",
+    *BOTH,
+    usually="the final state is not the one after the last step, a part of it is missing, or something is "
+    "kept on the object",
+    examples=LONGER,
+    shortest=2,
+    exempt=lambda s: (
+        ""
+        if s.is_stateful and s.context in ("past", "future")
+        else "it carries no state in one direction of time"
+    ),
+)
+def chunking(s: Subject, example: Example) -> None:
+    """Reading sequences in two parts, the state handed on, gives what reading them at once gives."""
+    module = s.build()
+    state = make_state(s, module, example)
+    parts = to_parts(make_inputs(s, module, example))
+    whole = run_parts(module, parts, state)
+    k = 1 + example.seed % (min(example.lengths) - 1) if min(example.lengths) > 1 else 1
+    one, two = [p[:k] for p in parts], [p[k:] for p in parts]
+    if s.context == "future":
+        ys_two, middle = run_parts(module, two, state)
+        ys_one, final = run_parts(module, one, middle)
+    else:
+        ys_one, middle = run_parts(module, one, state)
+        ys_two, final = run_parts(module, two, middle)
+    joined = [np.concatenate(pair) for pair in zip(ys_one, ys_two, strict=True)]
+    _compare(f"in two parts (cut at step {k})", (joined, final), "at once", whole)
+
+
+@law(
+    "C5",
+    *BOTH,
+    usually="padding leaks in: a mean, maximum or normalisation over time counts steps that a shorter "
+    "sequence does not "
+    "have, or the last row is taken for the last step",
+    examples=TOGETHER,
+)
+def packing(s: Subject, example: Example) -> None:
+    """A sequence alone gives the outputs, final state and gradients that it gives in a batch."""
+    module = s.build()
+    xs, state = make_inputs(s, module, example), make_state(s, module, example)
+    parts = to_parts(xs)
+    ys, final = run_parts(module, parts, state)
+    p = play(s, module, example)
+    slope = gradients(p, p.leaves, ["output"]).get("x")
+    slopes = None if slope is None else to_parts(xs.with_data(Tensor(slope)))
+    weights = to_parts(xs.with_data(weights_of("output", p.call()["output"])))
+    for i, part in enumerate(parts):
+        x = Tensor(part, requires_grad=slopes is not None)
+        y, last = run(module, Sequences.from_list([x]), None if state is None else _rows(state, [i]))
+        equal(f"the output of sequence {i} alone", y, "in the batch", ys[i])
+        for a, b in zip(flatten(last), flatten(final), strict=True):
+            equal(f"the final state of sequence {i} alone", a, "in the batch", array(b)[[i]])
+        if slopes is not None:
+            (g,) = grad((y.data * Tensor(weights[i])).sum(), [x], allow_unused=True)
+            equal(
+                f"the gradient of sequence {i} alone", 0 * part if g is None else g, "in the batch", slopes[i]
+            )
+
+
+@law(
+    "C6",
+    *BOTH,
+    usually="the backward half is not reversed, is reversed together with the padding, or is not turned back",
+    examples=LONGER,
+    shortest=2,
+    exempt=lambda s: (
+        ""
+        if s.kind == "cell" or s.context == "halves"
+        else 'it is not declared to read both ways: context="halves"'
+    ),
+)
+def reversal(s: Subject, example: Example) -> None:
+    """Reading in reverse is reading the reversed sequence, and of two directions each has its own half.
+
+    A layer with context="halves" gives features of a reading from the start, then those of one from the end.
+    """
+    module = s.build()
+    if s.kind == "cell":
+        xs, state = make_inputs(s, module, example), make_state(s, module, example)
+        ys, final = scan(module, xs, state, reverse=True)
+        turned, last = scan(module, xs.reverse(), state)
+        _compare(
+            "in reverse",
+            (to_parts(ys), final),
+            "of the reversed sequence",
+            (to_parts(turned.reverse()), last),
+        )
+        return
+    parts = to_parts(make_inputs(s, module, example))
+    others = to_parts(make_inputs(s, module, Example(example.lengths, example.seed + 1)))
+    state = make_state(s, module, example)
+    ys, _ = run_parts(module, parts, state)
+    first = [np.concatenate([o[:1], p[1:]]) for p, o in zip(parts, others, strict=True)]
+    last = [np.concatenate([p[:-1], o[-1:]]) for p, o in zip(parts, others, strict=True)]
+    for i, (y, after_first, after_last) in enumerate(
+        zip(ys, run_parts(module, first, state)[0], run_parts(module, last, state)[0], strict=True)
+    ):
+        if len(y) > 1:
+            _check_halves(i, np.abs(after_first - y) > 1e-9, np.abs(after_last - y) > 1e-9)
+
+
+def _check_halves(sequence: int, by_first: Any, by_last: Any) -> None:
+    """Which outputs (steps, features) of one sequence its first and its last step change."""
+    half = by_first.shape[1] // 2
+    ahead, back = slice(0, half), slice(half, None)
+    where = f"sequence {sequence}"
+    if by_first[1:, back].any():
+        raise Violation(
+            f"in {where}, the first step changes the second half of the features at a later step."
+        )
+    if by_last[:-1, ahead].any():
+        raise Violation(
+            f"in {where}, the last step changes the first half of the features at an earlier step."
+        )
+    if not by_last[0, back].any():
+        raise Violation(
+            f"in {where}, the last step does not change the second half of the features at the first step."
+        )
+    if not by_first[-1, ahead].any():
+        raise Violation(
+            f"in {where}, the first step does not change the first half of the features at the last step."
+        )
+
+
+@law(
+    "C19",
+    "layer",
+    usually="forward() handles Sequences and forgets plain Tensors, or takes their axes in another order",
+    examples=(Example((1,), 0), Example((2, 2), 1), Example((3, 3), 2)),
+    shortest=None,
+)
+def forms(s: Subject, example: Example) -> None:
+    """A Tensor (batch, time, ...) gives the same as Sequences of equal lengths."""
+    module = s.build()
+    xs = make_inputs(s, module, example)
+    ys, dense = module(xs), module(xs.to_padded())
+    if not isinstance(ys, Sequences) or not isinstance(dense, Tensor):
+        raise Violation(f"Sequences give {type(ys).__name__}, and a Tensor gives {type(dense).__name__}.")
+    equal("the output for a Tensor", dense, "for Sequences", ys.to_padded())
