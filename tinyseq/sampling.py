@@ -1,7 +1,7 @@
 """Letting a language model write: one token at a time, with the state as an explicit value."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -60,7 +60,8 @@ def _tokens(
 
 def _read(model: Any, ids: Any, state: Any) -> tuple[Scores, Any]:
     """The scores of what follows `ids`, and the state after them."""
-    with no_grad(), _evaluating(model):
+    evaluating = model.evaluating() if isinstance(model, Module) else nullcontext()
+    with no_grad(), evaluating:
         features, state = model.scan(Sequences.from_padded(ids[None]), state)
         return model.head.predict(features.last()).numpy()[0], state
 
@@ -96,16 +97,3 @@ def _check_options(temperature: float, top_k: int | None) -> None:
         raise ConfigError(f"temperature is finite and 0 (always the likeliest) or more, not {temperature}.")
     if top_k is not None and top_k < 1:
         raise ConfigError(f"top_k keeps 1 or more of the classes, not {top_k}; None keeps all.")
-
-
-@contextmanager
-def _evaluating(model: Any) -> Iterator[None]:
-    """Every module of the model in evaluation for a while, then each as it was."""
-    were = [(module, module.training) for module in model.modules()] if isinstance(model, Module) else []
-    for module, _ in were:
-        module.training = False
-    try:
-        yield
-    finally:
-        for module, training in were:
-            module.training = training

@@ -1,6 +1,7 @@
 """Parameter: a Tensor that is trained. Module: whatever holds Parameters, found by walking its attributes."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -165,6 +166,17 @@ class Module:
     def eval(self) -> "Self":
         """Put this module and all inside it into evaluation, where dropout does nothing; returns itself."""
         return self.train(False)
+
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """Evaluation for a while, `with model.evaluating():`; then every module inside is as it was."""
+        were = [(module, module.training) for module in self.modules()]
+        self.eval()
+        try:
+            yield
+        finally:
+            for module, training in were:
+                module.training = training
 
     def to(self, target: Any) -> "Self":
         """Move every Parameter to a backend ("numpy", "cupy") or a floating dtype; returns itself.
