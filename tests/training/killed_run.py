@@ -46,7 +46,7 @@ def make_trainer(directory):
     tinyseq.seed(7)
     model = SequenceModel(Embedding(9, 8), DropoutEncoder(8), tinyseq.heads["language-model"](8, 9))
     optimizer = Adam(model, lr=1e-2)
-    schedule = Schedule(optimizer, Cosine(250))
+    schedule = Schedule(optimizer, Cosine(150))
     return Trainer(
         model, optimizer, carried_state, schedule=schedule, clip=1.0, directory=directory, save_seconds=0.0
     )
@@ -65,7 +65,7 @@ def main(directory, seconds_per_sync):
     if (Path(directory) / "checkpoint.safetensors").exists():
         trainer.resume()
     print("ready", flush=True)
-    trainer.fit(*make_data(2000), epochs=EPOCHS)
+    trainer.fit(*make_data(1200), epochs=EPOCHS)
 
 
 if __name__ == "__main__":

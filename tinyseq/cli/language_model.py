@@ -11,11 +11,13 @@ from tinyseq.data import ContiguousWindows, Vocabulary
 from tinyseq.errors import DataError
 from tinyseq.nn import Embedding, SequenceModel
 from tinyseq.optim import Adam
-from tinyseq.registry import cells, heads, layers
+from tinyseq.registry import cells, describe, heads, layers, load
 from tinyseq.scan import Recurrent
-from tinyseq.training import Epoch, Trainer, carried_state
-from tinyseq.training.checkpoints import part, read_checkpoint
-from tinyseq.training.trainer import BEST, CHECKPOINT
+from tinyseq.training import Epoch, SaveBest, Trainer, carried_state
+from tinyseq.training.checkpoints import read_checkpoint
+from tinyseq.training.trainer import CHECKPOINT
+
+MODEL = "model.safetensors"
 
 
 @dataclass(frozen=True)
@@ -74,45 +76,49 @@ def trainer(
     settings: Settings,
     corpus: Corpus,
     *,
-    directory: str | Path | None = None,
+    directory: Path | None = None,
     notes: dict[str, Any] | None = None,
     after_epoch: Sequence[Callable[[Trainer, Epoch], None]] = (),
 ) -> Trainer:
-    """A Trainer of a new model, seeded; its checkpoints hold all that `open_model` needs."""
+    """A Trainer of a new model, seeded, which keeps in `directory` what `resume` and `open_model` need."""
     random.seed(settings.seed)
     model = build(settings, len(corpus.vocabulary))
-    described = {"settings": asdict(settings), "vocabulary": corpus.vocabulary.to_json()}
+    functions = list(after_epoch)
+    if directory is not None:
+        functions.append(SaveBest(directory / MODEL, {"vocabulary": corpus.vocabulary.to_json()}))
     return Trainer(
         model,
         Adam(model, lr=settings.lr),
         carried_state,
         clip=settings.clip,
         directory=directory,
-        notes={**described, **(notes or {})},
-        after_epoch=after_epoch,
+        notes={"settings": asdict(settings), **(notes or {})},
+        after_epoch=functions,
     )
+
+
+def saved_notes(directory: Path) -> tuple[Settings, dict[str, Any]]:
+    """The settings and the other notes of the run in a directory. Raises DataError if there is none."""
+    path = directory / CHECKPOINT
+    _, record = read_checkpoint(path)
+    try:
+        return Settings(**record["notes"]["settings"]), record["notes"]
+    except (KeyError, TypeError):
+        raise DataError(f"{path} is the checkpoint of another program than tinyseq train-lm.") from None
 
 
 def open_model(directory: Path) -> tuple[SequenceModel, Vocabulary]:
     """The best model in a directory that `train-lm` wrote, and its vocabulary; DataError for other ones."""
-    path = directory / BEST
-    if not path.is_file() and (directory / CHECKPOINT).is_file():
-        path = directory / CHECKPOINT  # stopped within the first epoch
+    path = directory / MODEL
     if not path.is_file():
+        if (directory / CHECKPOINT).is_file():
+            raise DataError(
+                f"The run in {directory} has finished no epoch: go on with tinyseq train-lm --resume."
+            )
         raise DataError(
-            f"There is no trained model in {directory}: train one with tinyseq train-lm --save {directory}."
+            f"There is no model in {directory}: train one with tinyseq train-lm --save {directory}."
         )
-    arrays, record = read_checkpoint(path)
-    settings, vocabulary = described(path, record)
-    model = build(settings, len(vocabulary))
-    model.load_state_dict(part(arrays, "model"))
-    return model, vocabulary
-
-
-def described(path: Path, record: dict[str, Any]) -> tuple[Settings, Vocabulary]:
-    """The settings and the vocabulary in the notes of a checkpoint; DataError if they are not there."""
-    try:
-        notes = record["notes"]
-        return Settings(**notes["settings"]), Vocabulary.from_json(notes["vocabulary"])
-    except (KeyError, TypeError):
-        raise DataError(f"{path} holds no language model: it was not written by tinyseq train-lm.") from None
+    model, vocabulary = load(path), describe(path).extra.get("vocabulary")
+    if not isinstance(model, SequenceModel) or not isinstance(vocabulary, str):
+        raise DataError(f"{path} is no language model of tinyseq train-lm.")
+    return model, Vocabulary.from_json(vocabulary)

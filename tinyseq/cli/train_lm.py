@@ -8,11 +8,10 @@ from typing import Any
 
 from tinyseq.cli.arguments import Formatter, number, whole
 from tinyseq.cli.console import epoch_printer, show_table
-from tinyseq.cli.language_model import Corpus, Settings, described, trainer
+from tinyseq.cli.language_model import Corpus, Settings, saved_notes, trainer
 from tinyseq.data import read_text
 from tinyseq.errors import ConfigError, DataError
 from tinyseq.registry import cells
-from tinyseq.training.checkpoints import read_checkpoint
 from tinyseq.training.trainer import CHECKPOINT
 
 EPOCHS = 3
@@ -131,9 +130,7 @@ def _resumed_settings(given: dict[str, Any], directory: Path | None, fingerprint
     """The settings of the run in `directory`. Raises ConfigError or DataError if others are asked for."""
     if directory is None:
         raise ConfigError("--resume goes on with a saved run: name its directory with --save DIR.")
-    path = directory / CHECKPOINT
-    _, record = read_checkpoint(path)
-    settings, _ = described(path, record)
+    settings, notes = saved_notes(directory)
     for name, value in _options(given).items():
         before = asdict(settings)[name]
         if value != before:
@@ -142,10 +139,10 @@ def _resumed_settings(given: dict[str, Any], directory: Path | None, fingerprint
                 f"The run in {directory} has --{option} {before} and cannot go on with --{option} {value}: "
                 "leave the option out, or start a new run in another directory."
             )
-    if record["notes"].get("sha256") != fingerprint:
+    if notes.get("sha256") != fingerprint:
         raise DataError(
             f"{given['text']} is not the text that the run in {directory} was trained on "
-            f"({record['notes'].get('text')}): resume with that text."
+            f"({notes.get('text')}): resume with that text."
         )
     return settings
 

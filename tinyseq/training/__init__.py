@@ -1,5 +1,6 @@
 """Floor 6: the open training loop, its history and its checkpoints."""
 
+from tinyseq.training.callbacks import SaveBest as SaveBest
 from tinyseq.training.objectives import BatchLoss as BatchLoss
 from tinyseq.training.objectives import Objective as Objective
 from tinyseq.training.objectives import carried_state as carried_state

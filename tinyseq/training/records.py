@@ -58,9 +58,18 @@ class Progress:
     gradient_norm: Tally = field(default_factory=Tally)
     seconds: float = 0.0
     random_at_epoch: dict[str, Any] = field(default_factory=dict)  # from which the batches drew their order
-    best: float = math.inf
-    epochs_since_best: int = 0
     history: list[Epoch] = field(default_factory=list)
+
+    @property
+    def best(self) -> float:
+        """The lowest loss of an epoch so far; infinite before the first."""
+        return min((epoch.loss for epoch in self.history), default=math.inf)
+
+    @property
+    def epochs_since_best(self) -> int:
+        """How many epochs in a row have brought no lower loss."""
+        best = [i for i, epoch in enumerate(self.history) if epoch.best]
+        return len(self.history) - 1 - best[-1] if best else 0
 
     def end_step(self, loss: float, targets: int, gradient_norm: float) -> None:
         """Take in an update: the mean loss over the batch's targets, and the norm before clipping."""
@@ -83,8 +92,6 @@ class Progress:
             best=loss < self.best,
         )
         self.history.append(epoch)
-        self.best = min(self.best, loss)
-        self.epochs_since_best = 0 if epoch.best else self.epochs_since_best + 1
         self.epoch, self.batch, self.seconds = epoch.number, 0, 0.0
         self.loss, self.gradient_norm = Tally(), Tally()
         return epoch

@@ -4,7 +4,6 @@ import itertools
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +12,22 @@ import numpy as np
 from tinyseq import random
 from tinyseq.engine import Tensor, no_grad
 from tinyseq.errors import ConfigError, DataError, NonFiniteError
-from tinyseq.nn import Module
 from tinyseq.optim import Optimizer, ReduceOnPlateau, Schedule, clip_grad_norm
 from tinyseq.scan.state import detach, flatten, rebuild
 from tinyseq.training.bars import bar
-from tinyseq.training.checkpoints import Arrays, part, prepare, read_checkpoint, write_checkpoint
+from tinyseq.training.checkpoints import (
+    Arrays,
+    part,
+    prepare,
+    read_checkpoint,
+    with_prefix,
+    write_checkpoint,
+)
 from tinyseq.training.interrupts import Interrupts, Stopped, deferred_interrupts
 from tinyseq.training.objectives import Objective, whole_sequences
 from tinyseq.training.records import Epoch, Progress, Tally
 
 CHECKPOINT = "checkpoint.safetensors"
-BEST = "best.safetensors"
 
 
 class Trainer:
@@ -32,9 +36,9 @@ class Trainer:
     `objective(model, batch, state)` gives a BatchLoss: the loss of a batch and the state to carry on. `clip`
     bounds the gradients' global norm; a Schedule goes on after every step, ReduceOnPlateau after every epoch;
     `patience` is how many epochs in a row may pass without a lower loss. With a `directory`, a checkpoint of
-    everything is kept there (after every epoch, and every `save_seconds` within one) beside the best model so
-    far; `notes`, which JSON must be able to hold, go along with both. `after_epoch` are functions of the
-    trainer and the finished Epoch. `bars` shows progress bars, by default where stderr is a terminal.
+    everything is kept there, written after every epoch and every `save_seconds` within one; `notes`, which
+    JSON must be able to hold, go along. `after_epoch` are functions of the trainer and the finished Epoch.
+    `bars` shows progress bars, by default where stderr is a terminal.
     """
 
     def __init__(
@@ -86,6 +90,8 @@ class Trainer:
         it shuffles, it draws the whole order from `tinyseq.random` when an epoch begins. Ctrl-C stops between
         two steps, with a checkpoint; `fit` again, or `resume` in another process, goes on from there.
         """
+        if self.progress.step == 0:
+            self.save()  # a directory that cannot be written shows now, not after an hour
         with deferred_interrupts() as self._interrupts:
             try:
                 while self.progress.epoch < epochs and not self.out_of_patience:
@@ -133,13 +139,16 @@ class Trainer:
 
     def evaluate(self, batches: Iterable[Any]) -> float:
         """The mean loss over all targets of `batches`, without dropout; the random numbers stay put."""
-        state, tally = None, Tally()
-        with evaluation(self.model), bar(batches, "validation", show=self.bars) as shown:
-            for batch in batches:
-                loss, targets, state = self.objective(self.model, batch, state)
-                tally.add(loss.item(), targets)
-                shown.update()
-                self._interrupts.stop_if_requested()
+        state, tally, numbers = None, Tally(), random.get_state()
+        try:
+            with no_grad(), self.model.evaluating(), bar(batches, "validation", show=self.bars) as shown:
+                for batch in batches:
+                    loss, targets, state = self.objective(self.model, batch, state)
+                    tally.add(loss.item(), targets)
+                    shown.update()
+                    self._interrupts.stop_if_requested()
+        finally:
+            random.set_state(numbers)
         return self._finite("validation loss", tally.mean)
 
     def end_epoch(self, valid_loss: float | None) -> None:
@@ -149,7 +158,7 @@ class Trainer:
         if isinstance(self.schedule, ReduceOnPlateau):
             self.schedule.step(epoch.loss)
         if epoch.best:
-            self._keep_best(epoch)
+            self._best = self.model.state_dict()
         for function in self.after_epoch:
             function(self, epoch)
         self.save()
@@ -166,9 +175,12 @@ class Trainer:
             return
         optimizer = self.optimizer.state_dict()
         carried = [] if self.state is None else flatten(self.state)
-        arrays = {f"model.{name}": array for name, array in self.model.state_dict().items()}
-        arrays |= {f"optimizer.{k}": v for k, v in optimizer.items() if isinstance(v, np.ndarray)}
-        arrays |= {f"state.{i}": tensor.numpy() for i, tensor in enumerate(carried)}
+        arrays = {
+            **with_prefix("model", self.model.state_dict()),
+            **with_prefix("best", self._best or {}),
+            **with_prefix("optimizer", {k: v for k, v in optimizer.items() if isinstance(v, np.ndarray)}),
+            **with_prefix("state", {str(i): tensor.numpy() for i, tensor in enumerate(carried)}),
+        }
         record = {
             "progress": self.progress.to_record(),
             "optimizer": {k: v for k, v in optimizer.items() if not isinstance(v, np.ndarray)},
@@ -196,15 +208,8 @@ class Trainer:
         if carried:
             like = self.model.initial_state(len(carried["0"]))
             self.state = rebuild(like, iter([Tensor(carried[str(i)]) for i in range(len(carried))]))
-        if self.history:
-            self._best = part(read_checkpoint(self.directory / BEST)[0], "model")
+        self._best = part(arrays, "best") or None
         random.set_state(record["random"])
-
-    def _keep_best(self, epoch: Epoch) -> None:
-        self._best = self.model.state_dict()
-        if self.directory is not None:
-            arrays = {f"model.{name}": array for name, array in self._best.items()}
-            write_checkpoint(self.directory / BEST, arrays, {"epoch": epoch.number, "notes": self.notes})
 
     def _rest_of_epoch(self, batches: Iterable[Any]) -> Iterator[Any]:
         """The batches to come; those that were done are drawn again, from the same numbers, and skipped."""
@@ -234,16 +239,3 @@ class Trainer:
             f"no update was made from it. Try a learning rate below {self.optimizer.lr:g}, or {clip}, or "
             "find the op where it is born: with tinyseq.detect_anomaly(): trainer.fit(...)."
         )
-
-
-@contextmanager
-def evaluation(model: Module) -> Iterator[None]:
-    """Evaluation mode without a tape; afterwards mode and random numbers are as they were."""
-    training, numbers = model.training, random.get_state()
-    model.eval()
-    try:
-        with no_grad():
-            yield
-    finally:
-        model.train(training)
-        random.set_state(numbers)
