@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 
 import tinyseq
 from tinyseq.cli import demo, sample, train_lm
@@ -14,6 +15,9 @@ WRONG, INTERRUPTED = 2, 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `tinyseq ARGUMENTS`, by default the command line's; gives the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that lacks a letter shows a question mark
     args = parser().parse_args(arguments)
     try:
         args.run(args)
