@@ -283,7 +283,7 @@ def test_a_copy_of_model_and_optimizer_goes_its_own_way(copied: Any) -> None:
 def test_blocks_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     whole, parts = model(), model()
     train(whole, Adam(whole), 3)
-    monkeypatch.setattr(flat_module, "BLOCK", 7)
+    monkeypatch.setattr(flat_module, "BLOCK", 28)  # seven numbers
     train(parts, Adam(parts), 3)
     assert equal(whole, parts)
 

@@ -13,7 +13,9 @@ from tinyseq.errors import ShapeError
 from tinyseq.nn import Parameter
 
 ALIGNMENT = 64  # bytes, so that every view starts where an array of its own would
-BLOCK = 1 << 17  # elements; the operations on one block find its operands in the CPU's cache
+BLOCK = (
+    96 * 1024
+)  # bytes: operands stay in the CPU's cache, temporaries below what malloc maps anew each time
 
 Update = Callable[[Array, Array, dict[str, Array], int], None]
 
@@ -42,7 +44,7 @@ class FlatParameters:
             there.asarray(np.zeros(end - stop, first.dtype))
             for (_, stop), end in zip(self._bounds, self._ends, strict=True)
         ]
-        self._block = BLOCK if there.name == "numpy" else end
+        self._block = max(1, BLOCK // first.dtype.itemsize) if there.name == "numpy" else end
         self.values = there.asarray(np.zeros(end, first.dtype))
         self._gradients = there.asarray(np.zeros(end, first.dtype))
         self._gather([parameter.data for parameter in self.parameters], 0, self.values)
