@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinyseq import Sequences, Tensor
@@ -55,6 +55,12 @@ def test_the_layout_is_what_nested_loops_say(lengths: list[int]) -> None:
 def test_the_example_of_the_documentation() -> None:
     layout = Layout([3, 5, 2])
     assert (layout.order, layout.sizes, layout.offsets) == ((1, 0, 2), (3, 3, 2, 1, 1), (0, 3, 6, 8, 9))
+
+
+def test_ties_keep_the_callers_order() -> None:
+    """In a batch large enough for a sort that is not stable to show."""
+    lengths = [i % 3 + 1 for i in range(200)]
+    assert Layout(lengths).order == tuple(sorted(range(200), key=lambda i: -lengths[i]))
 
 
 @given(lengths, features, seeds)
@@ -143,6 +149,7 @@ METHODS: dict[str, Callable[[Sequences], Any]] = {
 
 
 @pytest.mark.parametrize("name", METHODS)
+@settings(max_examples=10)
 @given(lengths=lengths, seed=seeds)
 def test_gradients(backend: str, name: str, lengths: list[int], seed: int) -> None:
     """First and second order; squared first, so that the second derivative of a linear method is not zero."""

@@ -1,7 +1,7 @@
 """The laws of every registered cell and layer, found by their entry points, whatever they compute."""
 
 from collections.abc import Callable
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import entry_points
 from typing import Any
 
 import numpy as np
@@ -46,34 +46,34 @@ LAYERS: dict[str, Callable[[Any], Layer]] = {
 }
 
 
-def layers() -> list[EntryPoint]:
-    """Ours that have a state."""
-    points = entry_points(group="tinyseq.layers")
-    return [p for p in points if p.dist and p.dist.name == "tinyseq" and hasattr(p.load(), "scan")]
+CELLS = {point.name: point.load() for point in entry_points(group="tinyseq.cells")}
+OURS = {  # of our layers, those that have a state
+    point.name: point.load()
+    for point in entry_points(group="tinyseq.layers")
+    if point.dist and point.dist.name == "tinyseq" and hasattr(point.load(), "scan")
+}
 
 
 def cell(name: str, input_size: int = INPUT, **options: Any) -> Cell:
-    (point,) = entry_points(group="tinyseq.cells", name=name)
-    made: Cell = point.load()(input_size, HIDDEN, **options)
-    return made
+    return CELLS[name](input_size, HIDDEN, **options)  # type: ignore[no-any-return]
 
 
 def of_cells(*, smooth: bool = False) -> list[Any]:
     """Functions that make every registered cell in each of its variants, as a layer."""
     found = []
-    for point in entry_points(group="tinyseq.cells"):
-        for options in OPTIONS.get(point.name, [{}]):
+    for name in CELLS:
+        for options in OPTIONS.get(name, [{}]):
             if not (smooth and set(KINKED).intersection(options.values())):
-                make = lambda name=point.name, options=options: Recurrent(cell(name, **options))
+                make = lambda name=name, options=options: Recurrent(cell(name, **options))
                 text = ",".join(f"{k}={v}" for k, v in options.items())
-                found.append(pytest.param(make, id=f"{point.name}({text})"))
+                found.append(pytest.param(make, id=f"{name}({text})"))
     return found
 
 
 def of_layers() -> list[Any]:
     """Functions that make our layers of cells."""
     return [
-        pytest.param(lambda p=p: LAYERS[p.name](p.load()), id=p.name) for p in layers() if p.name in LAYERS
+        pytest.param(lambda name=name: LAYERS[name](OURS[name]), id=name) for name in OURS if name in LAYERS
     ]
 
 
@@ -110,7 +110,7 @@ def assert_same(found: Any, expected: Any) -> None:
 
 
 def test_every_layer_is_here() -> None:
-    assert {point.name for point in layers()} == set(LAYERS), "say in LAYERS how to build it"
+    assert set(OURS) == set(LAYERS), "say in LAYERS how to build it"
 
 
 @every
@@ -201,11 +201,11 @@ def test_nothing_is_stored_while_running(make: Any) -> None:
     assert attributes(layer) == before
 
 
-@pytest.mark.parametrize("point", entry_points(group="tinyseq.cells"), ids=lambda point: point.name)
+@pytest.mark.parametrize("name", CELLS)
 @pytest.mark.parametrize(("sizes", "message"), [((0, 2), r"input_size=0"), ((2, 1.5), r"hidden_size=1\.5")])
-def test_sizes_are_checked(point: EntryPoint, sizes: Any, message: str) -> None:
+def test_sizes_are_checked(name: str, sizes: Any, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        point.load()(*sizes)
+        CELLS[name](*sizes)
 
 
 @pytest.mark.parametrize("make", of_cells())

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinyseq
@@ -96,6 +96,7 @@ def test_a_batch_equals_each_sequence_alone(
     assert_same(together, tinyseq.grad(loss, [*xs, *state, *cell.parameters()]))
 
 
+@settings(max_examples=10)
 @given(lengths, directions, seeds)
 def test_gradients(backend: str, lengths: list[int], reverse: bool, seed: int) -> None:
     """First and second order, against differences."""
