@@ -60,8 +60,8 @@ def measure(shapes: list[Shape]) -> dict[str, float]:
         ours["one at a time"] = best_ms(one_at_a_time(shapes))
     finally:
         flat.BLOCK = block
-    clipped = parameters(shapes)
-    ours["clip by norm"] = best_ms(lambda: clip_grad_norm(clipped, 1.0))
+    within = parameters(shapes)
+    ours["clip, all within"] = best_ms(lambda: clip_grad_norm(within, 1e9))
     return ours | torch_times(shapes)
 
 
@@ -75,7 +75,7 @@ def torch_times(shapes: list[Shape]) -> dict[str, float]:
         f"torch, {name}": best_ms(torch.optim.Adam(theirs, **options).step)  # type: ignore[arg-type]
         for name, options in {"default": {}, "foreach": {"foreach": True}, "fused": {"fused": True}}.items()
     }
-    return times | {"torch, clip": best_ms(lambda: torch.nn.utils.clip_grad_norm_(theirs, 1.0))}
+    return times | {"torch, clip": best_ms(lambda: torch.nn.utils.clip_grad_norm_(theirs, 1e9))}
 
 
 def main() -> None:
@@ -83,7 +83,7 @@ def main() -> None:
         count = sum(int(np.prod(shape)) for shape in shapes)
         print(f"{name}: {len(shapes)} parameters, {count:,} values")
         for what, ms in measure(shapes).items():
-            print(f"  {what:16} {ms:9.3f} ms")
+            print(f"  {what:17} {ms:9.3f} ms")
 
 
 if __name__ == "__main__":
