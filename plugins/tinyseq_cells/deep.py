@@ -4,6 +4,7 @@ from typing import Any
 
 from tinyseq import Cell, Layer, Recurrent, Sequences
 from tinyseq.errors import ConfigError
+from tinyseq.nn import Module
 from tinyseq.sequences import like, packed
 
 
@@ -15,7 +16,7 @@ class Deep(Layer):
     Source: Graves (2013), section 2.
     """
 
-    def __init__(self, *layers: Cell | Layer, residual: bool = False) -> None:
+    def __init__(self, *layers: Module, residual: bool = False) -> None:
         if not layers:
             raise ConfigError("Deep needs at least one layer: Deep(LSTM(64, 128), LSTM(128, 128)).")
         self.layers: list[Any] = [Recurrent(layer) if isinstance(layer, Cell) else layer for layer in layers]
