@@ -6,6 +6,7 @@ import tinyseq
 from tinyseq.contracts import Cell
 from tinyseq.errors import PluginError
 from tinyseq.nn import Module
+from tinyseq.registry import registries
 from tinyseq.registry.contract import violations
 from tinyseq.registry.kinds import KINDS
 
@@ -103,7 +104,7 @@ def test_a_package_of_another_contract_is_refused_by_look_up(install, source):
     assert "TS002" in record.cause
 
 
-@pytest.mark.parametrize("registry", [tinyseq.layers, tinyseq.models, tinyseq.initializers], ids=repr)
+@pytest.mark.parametrize("registry", registries.values(), ids=list(registries))
 def test_what_tinyseq_offers_itself_meets_the_contract(registry):
     for record in registry.records():
         if record.distribution.startswith("tinyseq "):

@@ -2,6 +2,7 @@
 
 import collections.abc
 import difflib
+import functools
 import reprlib
 import types
 from collections.abc import Iterable
@@ -34,6 +35,7 @@ def near(name: str, names: Iterable[str]) -> str:
     return f" Did you mean {' or '.join(map(repr, found))}?" if found else ""
 
 
+@functools.lru_cache
 def annotations(cls: type) -> dict[str, Any]:
     """The annotations of a constructor's parameters; none if some can be resolved by type checkers only."""
     try:

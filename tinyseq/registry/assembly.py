@@ -30,13 +30,14 @@ class Mistake(NamedTuple):
         return f"{place}: {self.message}" if place else self.message
 
 
-def build(config: Any) -> Any:
+def build(config: Any, **given: Any) -> Any:
     """A new component as `config` describes it; lists and dicts of configurations give lists and dicts.
 
+    `given` are arguments that no configuration can hold, such as an optimiser's `parameters=model`.
     Nothing is imported but what is named, and only registered names can be. Raises ConfigError with every
     mistake, or PluginError if all that is wrong are plugins that are missing or broken.
     """
-    component, mistakes = assemble(config)
+    component, mistakes = assemble(config, **given)
     if mistakes:
         error = PluginError if all(mistake.is_plugin for mistake in mistakes) else ConfigError
         raise error("\n".join(map(str, mistakes)))
@@ -49,9 +50,9 @@ def check(config: Any) -> list[Mistake]:
         return assemble(config)[1]
 
 
-def assemble(config: Any) -> tuple[Any, list[Mistake]]:
-    """What `config` describes, and the mistakes that stood in the way; with any, the first is of no use."""
-    assembly = _Assembly()
+def assemble(config: Any, **given: Any) -> tuple[Any, list[Mistake]]:
+    """What `build` gives, and the mistakes that stood in the way; with any, the first is of no use."""
+    assembly = _Assembly(given)
     return assembly.value(config, ()), assembly.mistakes
 
 
@@ -63,7 +64,8 @@ FAILED = _Failed()
 
 
 class _Assembly:
-    def __init__(self) -> None:
+    def __init__(self, given: dict[str, Any]) -> None:
+        self.given = given
         self.mistakes: list[Mistake] = []
         self.made: dict[str, Any] = {}
 
@@ -114,6 +116,8 @@ class _Assembly:
         title = f"{entry.kind.name} {entry.name!r}"
         if not (inspect.isclass(plugin) and entry.kind.base):
             return self.fail(path, f"{title} is a function: give its name as a string.")
+        if not path:
+            given |= self.given
         so_far = len(self.mistakes)
         self.check_arguments(title, plugin, given, path)
         if len(self.mistakes) > so_far or self._whole(list(given.values())) is FAILED:

@@ -27,7 +27,7 @@ KINDS = (
     Kind("head", "heads", "tinyseq.contracts:Head", ("loss", "predict")),
     Kind("model", "models", "tinyseq.nn:Module", ("forward", "loss")),
     Kind("metric", "metrics", "tinyseq.contracts:Metric", ("update", "merge", "value")),
-    Kind("optimizer", "optimizers", "tinyseq.optim:Optimizer"),
+    Kind("optimizer", "optimizers", "tinyseq.optim:Optimizer", ("update",)),
     Kind("initializer", "initializers", ""),
     Kind("recipe", "recipes", ""),
     Kind("emitter", "emitters", ""),

@@ -1,0 +1,280 @@
+"""A TOML file that composes a model, its data and its training; every mistake in it has a line.
+
+[model.embed]
+class = "embedding"
+num_embeddings = "data.vocabulary_size"    # what only the data can tell
+embedding_size = 64
+
+[model.encoder]
+class = "recurrent"
+cell = { class = "lstm", input_size = 64, hidden_size = 128 }
+
+[model.head]
+class = "language-model"
+input_size = 128
+vocabulary_size = "data.vocabulary_size"
+
+[data]
+text = "novel.txt"
+
+[training]
+epochs = 20
+optimizer = { class = "adamw", lr = 2e-3 }
+"""
+
+import math
+import os
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hints
+
+from tinyseq.errors import DataError, PluginError
+from tinyseq.nn import Linear, init
+from tinyseq.registry.annotations import brief, expected, fits, near
+from tinyseq.registry.assembly import MAX_VALUES, Mistake, assemble
+from tinyseq.registry.catalogue import locate
+from tinyseq.registry.toml_lines import line_of, lines_of
+
+MAX_BYTES, MAX_LINE = 2**16, 2**10
+"""Of a file, and of a line in characters; beyond, TOML takes time without bounds."""
+
+SIZES = ("vocabulary_size",)
+"""What the data tells: "data.vocabulary_size" in a model stands for it."""
+
+DEFAULT_MODEL = "model:sequence-model"
+
+
+class LineMistake(NamedTuple):
+    """One thing that is wrong in a run file, and where."""
+
+    line: int
+    key: str
+    message: str
+
+    def __str__(self) -> str:
+        return (
+            f"line {self.line}: {self.key}: {self.message}"
+            if self.key
+            else f"line {self.line}: {self.message}"
+        )
+
+
+Rule = Callable[[Any, Path], str]
+"""Of a value and the file's folder: what is wrong, or an empty string."""
+
+
+def between(low: float, high: float = math.inf) -> Rule:
+    """A rule for numbers from `low`, included, to `high`, excluded."""
+    bounds = f"{low:g} or more" if high == math.inf else f"at least {low:g} and below {high:g}"
+    return lambda value, _: "" if low <= value < high else f"must be {bounds}, not {value!r}."
+
+
+def existing_file(value: Any, folder: Path) -> str:
+    """A rule for a path, from the folder of the run file on."""
+    return (
+        ""
+        if "\0" not in value and (folder / value).is_file()
+        else f"names {brief(value)}, and there is no such file."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """The text to learn: `text` is the path of a file, None for the text that comes with Python."""
+
+    text: Annotated[str, existing_file] | None = None
+    batch: Annotated[int, between(1)] = 32
+    window: Annotated[int, between(1)] = 64
+    valid_fraction: Annotated[float, between(0, 1)] = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """How to learn it; `optimizer` is a configuration, `directory` where checkpoints go."""
+
+    epochs: Annotated[int, between(1)] = 10
+    seed: Annotated[int, between(0)] = 0
+    optimizer: dict[str, Any] = field(default_factory=lambda: {"class": "adam"})
+    clip: Annotated[float, between(0)] | None = 5.0
+    patience: Annotated[int, between(1)] | None = None
+    directory: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run file without mistakes: the model's configuration, and the options of data and training."""
+
+    model: dict[str, Any]
+    data: Data
+    training: Training
+
+    def model_config(self, **sizes: int) -> Any:
+        """The configuration for `build`, with the sizes that the data has told."""
+        return fill(self.model, sizes)
+
+
+def read(path: str | os.PathLike[str]) -> Run:
+    """The run that the file `path` describes. Raises DataError with every mistake and its line."""
+    run, mistakes = _inspect(Path(path))
+    if run is None or mistakes:
+        raise DataError("\n".join(f"{path}, {mistake}" for mistake in mistakes))
+    return run
+
+
+def check(path: str | os.PathLike[str]) -> list[LineMistake]:
+    """Every mistake in the file `path`, in the order of lines; the model is made once, of zeros.
+
+    Raises DataError for a file that cannot be read at all.
+    """
+    return _inspect(Path(path))[1]
+
+
+def fill(value: Any, sizes: Mapping[str, int]) -> Any:
+    """A configuration with "data.NAME" replaced by the size of that name."""
+    if isinstance(value, dict):
+        return {key: fill(item, sizes) for key, item in value.items()}
+    if isinstance(value, list):
+        return [fill(item, sizes) for item in value]
+    return sizes.get(value.removeprefix("data."), value) if _is_size(value) else value
+
+
+def _is_size(value: Any) -> bool:
+    return isinstance(value, str) and value.startswith("data.")
+
+
+def _inspect(path: Path) -> tuple[Run | None, list[LineMistake]]:
+    text = _text(path)
+    long = next((i for i, line in enumerate(text.split("\n"), 1) if len(line) > MAX_LINE), 0)
+    if long:
+        return None, [LineMistake(long, "", f"has more than {MAX_LINE} characters; break it up.")]
+    try:
+        document = tomllib.loads(text)
+        lines = lines_of(text)
+    except tomllib.TOMLDecodeError as error:
+        place = re.search(r" \(at line (\d+)", str(error))
+        line = int(place[1]) if place else text.count("\n") + 1
+        return None, [LineMistake(line, "", f"is not TOML: {re.sub(r' [(]at .*', '', str(error))}.")]
+    except (RecursionError, ValueError):  # ValueError: a number of more digits than Python reads
+        return None, [LineMistake(1, "", "holds tables or lists nested too deep, or a number without end.")]
+    run, mistakes = _sections(document, path.parent)
+    located = [
+        LineMistake(line_of(m.path, lines), brief(".".join(map(str, m.path)))[1:-1], m.message)
+        for m in mistakes
+    ]
+    return run, sorted(located, key=lambda mistake: mistake.line)
+
+
+def _text(path: Path) -> str:
+    try:
+        with open(path, "rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+        if len(raw) > MAX_BYTES:
+            raise DataError(
+                f"{path} has more than {MAX_BYTES:,} bytes: a run file describes data, it holds none."
+            )
+        return raw.decode()
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not UTF-8 text: {error.reason} at offset {error.start}.") from None
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}.") from None
+
+
+def _sections(document: dict[str, Any], folder: Path) -> tuple[Run, list[Mistake]]:
+    mistakes: list[Mistake] = []
+    sections = ("model", "data", "training")
+    for name, section in document.items():
+        if name not in sections:
+            there = ", ".join(sections)
+            mistakes.append(
+                Mistake((name,), f"is no part of a run.{near(name, sections)} The parts: {there}.")
+            )
+        elif not isinstance(section, dict):
+            mistakes.append(Mistake((name,), f"must be a table, [{name}], not {brief(section)}."))
+    found = {name: s for name in sections if isinstance(s := document.get(name), dict)}
+    if "model" not in document:
+        mistakes.append(Mistake((), "There is no [model]."))
+    model = {"class": DEFAULT_MODEL, **found.get("model", {})}
+    data, wrong = _options(Data, found.get("data", {}), "data", folder)
+    training, also_wrong = _options(Training, found.get("training", {}), "training", folder)
+    mistakes += [*wrong, *also_wrong]
+    with init.blank(MAX_VALUES):
+        if "model" in found:
+            misplaced = _misplaced_sizes(model, ())
+            made, wrong = assemble(fill(model, dict.fromkeys(SIZES, 2)))
+            told = {mistake.path for mistake in misplaced}
+            wrong = misplaced + [mistake for mistake in wrong if mistake.path not in told]
+            mistakes += [Mistake(("model", *m.path), m.message) for m in wrong]
+            if not wrong:
+                mistakes += _untrainable(made)
+        mistakes += _optimizer(training.optimizer)
+    return Run(model, data, training), mistakes
+
+
+def _options(schema: type, table: dict[str, Any], name: str, folder: Path) -> tuple[Any, list[Mistake]]:
+    """An instance of the dataclass with what is right in `table`, and a mistake for what is not."""
+    types, annotated = get_type_hints(schema), get_type_hints(schema, include_extras=True)
+    mistakes, right = [], {}
+    for key, value in table.items():
+        path = (name, key)
+        if key not in types:
+            takes = ", ".join(types)
+            message = f"[{name}] has no option {brief(key)}.{near(key, types)} Its options: {takes}."
+            mistakes.append(Mistake(path, message))
+        elif not fits(value, types[key]):
+            mistakes.append(Mistake(path, f"must be {expected(types[key])}, not {brief(value)}."))
+        elif broken := [said for rule in _rules(annotated[key]) if (said := rule(value, folder))]:
+            mistakes.append(Mistake(path, broken[0]))
+        else:
+            right[key] = value
+    return schema(**right), mistakes
+
+
+def _rules(annotation: Any) -> list[Rule]:
+    if get_origin(annotation) is Annotated:
+        return list(annotation.__metadata__)
+    return [rule for part in get_args(annotation) for rule in _rules(part)]
+
+
+def _untrainable(model: Any) -> list[Mistake]:
+    """What keeps a model from being trained, though each of its parts is right by itself."""
+    embed, encoder, head = (getattr(model, part, None) for part in ("embed", "encoder", "head"))
+    if not hasattr(model, "loss"):
+        return [Mistake(("model", "class"), f"{brief(model)} has no loss(), so it cannot be trained.")]
+    if head is not None and not hasattr(head, "loss"):
+        return [Mistake(("model", "head", "class"), f"{brief(head)} is no head: it has no loss().")]
+    found = []
+    for name, before, gives, part in (
+        ("encoder", "embed", getattr(embed, "embedding_size", None), encoder),
+        ("head", "encoder", getattr(encoder, "output_size", None), head),
+    ):
+        takes = getattr(part, "input_size", None)
+        if None not in (gives, takes) and gives != takes:
+            found.append(Mistake(("model", name), f"takes {takes} features, but {before} gives {gives}."))
+    return found
+
+
+def _optimizer(described: dict[str, Any]) -> list[Mistake]:
+    """The mistakes in an optimizer's configuration."""
+    path = ("training", "optimizer")
+    try:
+        kind = locate(described.get("class", ""), described.get("from", "")).kind.name
+    except PluginError as error:
+        return [Mistake((*path, "class"), str(error))]
+    if kind != "optimizer":
+        return [Mistake((*path, "class"), f"{brief(described['class'])} is a {kind}, not an optimizer.")]
+    _, mistakes = assemble(described, parameters=Linear(1, 1))
+    return [Mistake((*path, *mistake.path), mistake.message) for mistake in mistakes]
+
+
+def _misplaced_sizes(value: Any, path: tuple[str | int, ...]) -> list[Mistake]:
+    """Sizes that no data tells."""
+    if isinstance(value, dict | list):
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        return [mistake for key, item in items for mistake in _misplaced_sizes(item, (*path, key))]
+    if _is_size(value) and value.removeprefix("data.") not in SIZES:
+        known = ", ".join(f"data.{size}" for size in SIZES)
+        return [Mistake(path, f"{brief(value)} is nothing that data tells; it tells {known}.")]
+    return []
