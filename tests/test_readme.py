@@ -1,0 +1,66 @@
+"""What the README says is so: its code runs, its commands are the gate's, its names and links exist."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import tinyseq
+from tinyseq.cli import main
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language):
+    found = re.findall(rf"^```{language}\n(.*?)^```", README, re.M | re.S)
+    assert found, f"the README has no {language} block"
+    return found
+
+
+def test_the_code_runs_from_top_to_bottom(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(tinyseq.cells, "_registered", {})
+    exec(compile("\n".join(blocks("python")), "README.md", "exec"), {"__name__": "readme"})
+    out = capsys.readouterr().out
+    assert [line[:9] for line in out.splitlines()[:2]] == ["epoch 1: ", "epoch 2: "]
+    assert "(2, 5)" in out
+    assert ", 0 broken" in out
+
+
+def test_the_two_commands_are_those_of_the_gate():
+    wanted = re.findall(r"grep -m1 -x '([^']+)' README\.md", (ROOT / ".ci" / "run").read_text())
+    assert len(wanted) == 2
+    commands = "".join(blocks("sh")).splitlines()
+    for pattern in wanted:  # a basic regular expression of grep
+        literal = re.sub(r"\\([.\[\]])", r"\1", pattern)
+        assert literal in commands
+
+
+def test_the_commands_have_options_that_exist(capsys):
+    for line in "".join(blocks("sh")).splitlines():
+        if line.startswith("tinyseq "):
+            with pytest.raises(SystemExit) as stop:
+                main([*line.split()[1:2], "--help"])
+            assert stop.value.code == 0
+            known = capsys.readouterr().out
+            assert set(re.findall(r"--[a-z-]+", line)) <= set(re.findall(r"--[a-z-]+", known))
+
+
+@pytest.mark.parametrize("kind", ["cells", "layers", "losses", "heads", "optimizers"])
+def test_every_name_in_the_table_is_registered(kind):
+    (row,) = re.findall(rf"^\| {kind} \| (.*) \|$", README, re.M)
+    names = re.findall(r"`([a-z-]+)`", row)
+    assert names
+    assert set(names) <= set(getattr(tinyseq, kind))
+
+
+def test_every_public_name_in_the_table_is_there():
+    (row,) = re.findall(r"^\| engine \| (.*) \|$", README, re.M)
+    for name in re.findall(r"`(\w+)`", row):
+        assert hasattr(tinyseq, name) or hasattr(tinyseq.Tensor, name), name
+
+
+def test_every_link_into_the_repository_leads_to_a_file():
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", README):
+        assert (ROOT / target).is_file(), target
