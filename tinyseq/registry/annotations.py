@@ -29,6 +29,11 @@ def brief(value: Any) -> str:
     return f"a {type(value).__name__}" if isinstance(value, Module) else _shortener.repr(value)
 
 
+def clip(text: str) -> str:
+    """The beginning of a text that a stranger may have made endless."""
+    return text if len(text) <= 400 else f"{text[:397]}..."
+
+
 def near(name: str, names: Iterable[str]) -> str:
     """A question with the names that `name` may have been meant for, or an empty string."""
     found = difflib.get_close_matches(name, names, 3) if len(name) <= 100 else []

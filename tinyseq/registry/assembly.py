@@ -1,12 +1,11 @@
 """From a configuration to components; all mistakes are told at once, each with its place."""
 
 import inspect
-import textwrap
 from typing import Any, NamedTuple
 
 from tinyseq.errors import ConfigError, PluginError
 from tinyseq.nn import init
-from tinyseq.registry.annotations import annotations, brief, expected, fits, near
+from tinyseq.registry.annotations import annotations, brief, clip, expected, fits, near
 from tinyseq.registry.catalogue import locate
 from tinyseq.registry.configuration import MAX_DEPTH, RESERVED
 from tinyseq.registry.contract import constructor_parameters
@@ -126,7 +125,7 @@ class _Assembly:
             return _call(plugin, given)
         except Exception as error:  # the constructor of a stranger, with the values of a stranger
             said = str(error) if isinstance(error, ConfigError) else f"{type(error).__name__}: {error}"
-            return self.fail(path, f"{title} cannot be made: {textwrap.shorten(said, 400)}")
+            return self.fail(path, f"{title} cannot be made: {clip(said)}")
 
     def check_arguments(self, title: str, plugin: type, given: dict[str, Any], path: Path) -> None:
         parameters = {parameter.name: parameter for parameter in constructor_parameters(plugin)}

@@ -13,7 +13,7 @@ from tinyseq.registry.entry import THIS_PROCESS, Entry, Record, contract_failure
 from tinyseq.registry.kinds import KINDS, Kind
 
 MAX_NAME = 200
-ORIGIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99} [A-Za-z0-9][A-Za-z0-9.!+_-]{0,99}")
+ORIGIN = r"[A-Za-z0-9][A-Za-z0-9._-]* [A-Za-z0-9][A-Za-z0-9.!+_-]*"
 """What may be shown, and suggested for installation, from a file that anybody may have written."""
 
 P = TypeVar("P", bound=Callable[..., Any])
@@ -182,7 +182,7 @@ def locate(name: str, origin: str = "") -> Entry:
     """
     if not isinstance(name, str) or len(name) > MAX_NAME:
         raise PluginError(f"A plugin goes by a short name, such as 'cell:lstm', not by {reprlib.repr(name)}.")
-    if origin not in ("", THIS_PROCESS) and not (isinstance(origin, str) and ORIGIN.fullmatch(origin)):
+    if not _is_origin(origin):
         raise PluginError(f"A component is from a package and its release, not from {reprlib.repr(origin)}.")
     kind, _, rest = name.partition(":")
     if rest and kind in registries:
@@ -200,6 +200,12 @@ def locate(name: str, origin: str = "") -> Entry:
     near = " or ".join(map(repr, get_close_matches(short, everything, 3)))
     question = f" Did you mean {near}?" if near else ""
     raise PluginError(f"No plugin named {name!r}.{question} `tinyseq plugins` lists them all.")
+
+
+def _is_origin(origin: Any) -> bool:
+    if not isinstance(origin, str) or len(origin) > MAX_NAME:
+        return False
+    return origin in ("", THIS_PROCESS) or re.fullmatch(ORIGIN, origin) is not None
 
 
 def refresh() -> None:

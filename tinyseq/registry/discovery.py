@@ -5,7 +5,6 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,8 +19,7 @@ BUILT_IN = "tinyseq"
 VARIABLE = "TINYSEQ_PLUGINS"
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
+class Offer(NamedTuple):
     """One line of a package's entry points: `name = module:attribute`."""
 
     group: str

@@ -4,7 +4,7 @@ import sys
 from dataclasses import dataclass
 from functools import reduce
 from importlib import import_module
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from tinyseq.errors import PluginError
 from tinyseq.registry.contract import violations
@@ -15,8 +15,7 @@ THIS_PROCESS = "this process"
 """The origin of what `register` added, where others have a distribution and its release."""
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """What is known of a plugin without importing it; `version` (None before) once it is loaded."""
 
     name: str
@@ -27,7 +26,7 @@ class Record:
     cause: str
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False)
 class Entry:
     """A plugin offered by a package, or registered by this process (then `offer` is None)."""
 

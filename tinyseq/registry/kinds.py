@@ -1,10 +1,9 @@
 """The kinds of plugin: what each is called, where packages offer it, and what its classes must define."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(NamedTuple):
     """One kind of plugin; `base` is the import path of its base class, empty where any callable will do."""
 
     name: str

@@ -2,8 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from tinyseq.backend import backend_of
 from tinyseq.errors import ConfigError, DataError, PluginError
@@ -20,8 +19,7 @@ DTYPES = {"F16": "float16", "F32": "float32", "F64": "float64"}
 Shapes = dict[str, tuple[int, ...]]
 
 
-@dataclass(frozen=True, slots=True)
-class Description:
+class Description(NamedTuple):
     """What a model file says of itself; `packages` are the distributions that its components came from."""
 
     config: dict[str, Any]
