@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tinyseq_losses.binary_cross_entropy import BinaryCrossEntropy
 from tinyseq_losses.cross_entropy import CrossEntropy
+from tinyseq_losses.ctc import CTC
 
-from tinyseq import Tensor
+from tinyseq import Sequences, Tensor
 
 torch = pytest.importorskip("torch", reason="needs PyTorch: pip install '.[test-peers]'")
 
@@ -68,3 +69,25 @@ def test_binary_cross_entropy(weight: float, reduction: Any, dtype: str, seed: i
         reduction=reduction, pos_weight=torch.tensor(weight, dtype=getattr(torch, dtype))
     )(y, torch.tensor(targets))
     assert_agrees(ours, [x], theirs, [y], 1e-5 if dtype == "float32" else 1e-12)
+
+
+@given(
+    steps=st.lists(st.integers(8, 25), min_size=1, max_size=5),
+    blank=st.integers(0, 5),
+    dtype=st.sampled_from(["float32", "float64"]),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_ctc(steps: list[int], blank: int, dtype: str, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    scores = [(2 * rng.normal(size=(n, 6))).astype(dtype) for n in steps]
+    others = [c for c in range(6) if c != blank]
+    labels = [rng.choice(others, rng.integers(0, n // 2 + 1)) for n in steps]
+    x = [Tensor(s, requires_grad=True) for s in scores]
+    y = [torch.tensor(s, requires_grad=True) for s in scores]
+    ours = CTC(blank=blank, reduction="none")(Sequences.from_list(x), labels)
+    theirs = torch.nn.functional.ctc_loss(
+        torch.nn.utils.rnn.pad_sequence(y).log_softmax(-1),
+        torch.tensor(np.concatenate(labels)),
+        torch.tensor(steps), torch.tensor([len(sequence) for sequence in labels]), blank, "none",
+    )  # fmt: skip
+    assert_agrees(ours, x, theirs, y, 2e-5 if dtype == "float32" else 1e-12)
