@@ -100,6 +100,14 @@ def test_notes_that_json_cannot_hold_are_refused_before_any_step(tmp_path):
     assert trainer.progress.step == 0
 
 
+def test_a_run_is_not_overwritten_by_one_that_forgot_to_resume(tmp_path):
+    make_trainer(tmp_path).fit(batches(), epochs=1)
+    before = (tmp_path / "checkpoint.safetensors").read_bytes()
+    with pytest.raises(ConfigError, match=r"holds the checkpoint of a run: go on with it by resume\(\)"):
+        make_trainer(tmp_path).fit(batches(), epochs=1)
+    assert (tmp_path / "checkpoint.safetensors").read_bytes() == before
+
+
 def test_a_directory_that_cannot_be_made_is_refused_at_once(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(DataError, match=r"cannot hold checkpoints: .*; choose another directory"):

@@ -2,6 +2,7 @@
 
 import argparse
 import hashlib
+import shlex
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -150,7 +151,14 @@ def _resumed_settings(given: dict[str, Any], directory: Path | None, fingerprint
 def _how_to_resume(args: argparse.Namespace, directory: Path | None, epochs: int, reason: str) -> str:
     if directory is None:
         return f"{reason or 'stopped'}; nothing was saved (no --save)."
-    return (
-        f"{reason or 'stopped'}; go on with: "
-        f"tinyseq train-lm --text {args.text} --save {directory} --resume --epochs {epochs}"
-    )
+    resume = [
+        "train-lm",
+        "--text",
+        str(args.text),
+        "--save",
+        str(directory),
+        "--resume",
+        "--epochs",
+        str(epochs),
+    ]
+    return f"{reason or 'stopped'}; go on with: tinyseq {shlex.join(resume)}"

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from tinyseq import random
-from tinyseq.engine import Tensor, no_grad
+from tinyseq.backend import backend_of
+from tinyseq.engine import Tensor, make_tensor, no_grad
 from tinyseq.errors import ConfigError, DataError, NonFiniteError
 from tinyseq.optim import Optimizer, ReduceOnPlateau, Schedule, clip_grad_norm
 from tinyseq.scan.state import detach, flatten, rebuild
@@ -69,6 +70,7 @@ class Trainer:
         self.bars = bars
         self.progress = Progress()
         self.state: Any = None  # carried from batch to batch within an epoch
+        self._begun = False
         self._best: Arrays | None = None
         self._saved_at = time.monotonic()
         self._interrupts = Interrupts()
@@ -90,8 +92,8 @@ class Trainer:
         it shuffles, it draws the whole order from `tinyseq.random` when an epoch begins. Ctrl-C stops between
         two steps, with a checkpoint; `fit` again, or `resume` in another process, goes on from there.
         """
-        if self.progress.step == 0:
-            self.save()  # a directory that cannot be written shows now, not after an hour
+        if not self._begun:
+            self._begin()
         with deferred_interrupts() as self._interrupts:
             try:
                 while self.progress.epoch < epochs and not self.out_of_patience:
@@ -207,9 +209,21 @@ class Trainer:
         carried = part(arrays, "state")
         if carried:
             like = self.model.initial_state(len(carried["0"]))
-            self.state = rebuild(like, iter([Tensor(carried[str(i)]) for i in range(len(carried))]))
+            leaves = [_constant(carried[str(i)], leaf) for i, leaf in enumerate(flatten(like))]
+            self.state = rebuild(like, iter(leaves))
         self._best = part(arrays, "best") or None
         random.set_state(record["random"])
+        self._begun = True
+
+    def _begin(self) -> None:
+        """Write the first checkpoint, so that a directory of no use shows now and not after an hour."""
+        if self.directory is not None and (self.directory / CHECKPOINT).exists():
+            raise ConfigError(
+                f"{self.directory} holds the checkpoint of a run: go on with it by resume(), or choose "
+                "another directory."
+            )
+        self.save()
+        self._begun = True
 
     def _rest_of_epoch(self, batches: Iterable[Any]) -> Iterator[Any]:
         """The batches to come; those that were done are drawn again, from the same numbers, and skipped."""
@@ -239,3 +253,8 @@ class Trainer:
             f"no update was made from it. Try a learning rate below {self.optimizer.lr:g}, or {clip}, or "
             "find the op where it is born: with tinyseq.detect_anomaly(): trainer.fit(...)."
         )
+
+
+def _constant(values: Any, like: Tensor) -> Tensor:
+    """`values` from a file as a constant on the backend of `like`, whichever is in use."""
+    return make_tensor(backend_of(like.data).asarray(values, like.dtype), None)
