@@ -43,7 +43,7 @@ def run(step: Step, xs: Any, state: Any, layout: Layout, *, reverse: bool = Fals
         before = rebuild(state, iter(leaves))
         result = step(x, before)
         if not outputs:
-            _check(result, before, size)
+            check_result(result, before, size)
         y, after = result
         outputs.append(flatten(y))
         leaves = flatten(after)
@@ -60,7 +60,7 @@ def _split_rows(leaves: list[Tensor], cuts: list[int]) -> list[list[Tensor]]:
     return [[part[i] for part in parts] for i in range(len(cuts) + 1)]
 
 
-def _check(result: Any, before: Any, rows: int) -> None:
+def check_result(result: Any, before: Any, rows: Any) -> None:
     """Refuse what a step returned if it is not (output, state) with the rows and the state it was given."""
     if not isinstance(result, tuple) or len(result) != 2:
         raise TypeError(f"step() must return (output, state); it returned {_described(result)}.")

@@ -4,14 +4,18 @@ from typing import Any
 
 from tinyseq.contracts import Cell
 from tinyseq.engine import Tensor
+from tinyseq.engine.tape import keeps_arguments, searches_anomalies
 from tinyseq.errors import ShapeError
 from tinyseq.scan import eager
+from tinyseq.scan.compiled import run as compile_and_run
 from tinyseq.scan.eager import Step
 from tinyseq.scan.state import flatten, names, rebuild, tree_map
 from tinyseq.sequences import Layout, Sequences, in_callers_order, in_packed_order, like, packed
 
 
-def scan(step: Cell | Step, xs: Any, state: Any = None, *, reverse: bool = False) -> tuple[Any, Any]:
+def scan(
+    step: Cell | Step, xs: Any, state: Any = None, *, reverse: bool = False, compiled: bool | None = None
+) -> tuple[Any, Any]:
     """The outputs of `step` along every sequence, and each sequence's state after its own last step.
 
     step: a Cell, or a function `(x, state) -> (output, state)` of rows. xs: Sequences; or a Tensor (batch,
@@ -19,7 +23,11 @@ def scan(step: Cell | Step, xs: Any, state: Any = None, *, reverse: bool = False
     Tensors (batch, width) in the caller's order, nested in tuples or NamedTuples; by default a Cell's initial
     state. In reverse, sequences are read from their last step to their first; outputs stay at their steps.
 
-    Raises ShapeError if features or state rows do not fit.
+    The step is compiled into one forward and one backward function for the whole batch. `compiled=False`
+    runs it step by step on the tape instead, where it may do what it likes; so do derivatives of derivatives
+    and the search for anomalies, which need every intermediate value.
+
+    Raises ShapeError if features or state rows do not fit, TraceError for a step that cannot be compiled.
     """
     batches = [packed(x) for x in flatten(xs)]
     layout = batches[0].layout
@@ -37,7 +45,9 @@ def scan(step: Cell | Step, xs: Any, state: Any = None, *, reverse: bool = False
     _check_rows(state, layout)
     rows = rebuild(xs, iter([batch.data for batch in batches]))
     inner = tree_map(lambda s: in_packed_order(s, layout), state)
-    ys, final = eager.run(step, rows, inner, layout, reverse=reverse)
+    stepwise = compiled is False or keeps_arguments() or searches_anomalies()
+    run = eager.run if stepwise else compile_and_run
+    ys, final = run(step, rows, inner, layout, reverse=reverse)
     form = flatten(xs)[0]
     return (
         tree_map(lambda y: like(form, Sequences(y, layout)), ys),

@@ -1,0 +1,98 @@
+"""Compiled steps on the tape: compiled once for each kind of call, one node for a whole batch."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any
+
+from tinyseq.backend import Array, words_of
+from tinyseq.engine import Node, Tensor, is_grad_enabled, make_tensor
+from tinyseq.scan.eager import Step
+from tinyseq.scan.program import Options, Program, Run, library_of
+from tinyseq.scan.signature import signature
+from tinyseq.scan.state import flatten, rebuild
+from tinyseq.scan.tracing import trace
+from tinyseq.scan.workspace import Rows, rows_of
+from tinyseq.sequences import Layout
+
+PROGRAMS_KEPT = 256
+_programs: "OrderedDict[Any, tuple[Program, Any]]" = OrderedDict()
+_lock = threading.Lock()
+
+
+def run(
+    step: Step, xs: Any, state: Any, layout: Layout, *, reverse: bool = False, options: Options | None = None
+) -> tuple[Any, Any]:
+    """As eager.run, compiled. Raises TraceError, which says what to write, where that is impossible."""
+    inputs, states = flatten(xs), flatten(state)
+    program, output_form, parameters = program_for(step, xs, state, options)
+    rows = rows_of(layout.sizes, reverse)
+    outputs, finals = on_tape(program, rows, inputs, states, parameters)
+    return rebuild(output_form, iter(outputs)), rebuild(state, iter(finals))
+
+
+def program_for(
+    step: Step, xs: Any, state: Any, options: Options | None = None
+) -> tuple[Program, Any, list[Tensor]]:
+    """The program that runs `step` on such inputs, the form of its outputs, and the step's parameters."""
+    key, parameters = signature(step)
+    inputs, states = flatten(xs), flatten(state)
+    recording = is_grad_enabled()
+    wanted = [recording and t.source is not None for t in (*inputs, *states, *parameters)]
+    home = words_of(inputs[0].data).name
+    form = tuple([(t.shape[1:], t.dtype) for t in (*inputs, *states)])
+    fixed = tuple([(t.shape, t.dtype) for t in parameters])
+    kind = (key, _form(xs), _form(state), form, fixed, tuple(wanted), home, repr(options))
+    with _lock:
+        if kind in _programs:
+            _programs.move_to_end(kind)
+            return *_programs[kind], parameters
+    n = len(inputs)
+    traced, output_form = trace(
+        step,
+        xs,
+        state,
+        wants_inputs=wanted[:n],
+        wants_parameters=wanted[n + len(states) :],
+        wants_states=any(wanted[n : n + len(states)]),
+    )
+    program = Program(traced, library_of(inputs[0].data), options)
+    with _lock:
+        _programs[kind] = program, output_form
+        if len(_programs) > PROGRAMS_KEPT:
+            _programs.popitem(last=False)
+    return program, output_form, parameters
+
+
+def _form(tree: Any) -> Any:
+    return (type(tree), *map(_form, tree)) if isinstance(tree, tuple) else None
+
+
+def on_tape(
+    program: Program,
+    rows: Rows,
+    inputs: Sequence[Tensor],
+    states: Sequence[Tensor],
+    parameters: Sequence[Tensor],
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Outputs and final states of a forward pass, and one node on the tape for its gradient."""
+    arrays = [[t.data for t in part] for part in (inputs, states, parameters)]
+    outputs, finals, forward = program.forward(rows, *arrays)
+    results = [*outputs, *finals]
+    if not program.traced.d_new_states:
+        tensors = [make_tensor(r, None) for r in results]
+    else:
+        parents = [t.source for part in (inputs, states, parameters) for t in part]
+        node = Node("scan", parents, _pullback(program, forward, len(outputs)), len(results))
+        tensors = [make_tensor(r, (node, i, r.shape)) for i, r in enumerate(results)]
+    return tensors[: len(outputs)], tensors[len(outputs) :]
+
+
+def _pullback(program: Program, forward: Run, outputs: int) -> Any:
+    def pullback(*cotangents: Array | None) -> list[Array | None]:
+        d_inputs, d_states, d_parameters = program.backward(
+            forward, cotangents[:outputs], cotangents[outputs:]
+        )
+        return [*d_inputs, *d_states, *d_parameters]
+
+    return pullback

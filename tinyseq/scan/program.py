@@ -1,0 +1,162 @@
+"""A compiled step: source, and the memory that it runs in."""
+
+import linecache
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tinyseq.backend import Array, words_of
+from tinyseq.backend.symbols import POINTWISE
+from tinyseq.scan.emit import Emitter
+from tinyseq.scan.partition import Schedule, partition
+from tinyseq.scan.passes import optimise
+from tinyseq.scan.storage import Kind, Storage
+from tinyseq.scan.tracing import Trace
+from tinyseq.scan.workspace import Memory, Pool, Rows, Workspace, library_of
+
+
+@dataclass
+class Options:
+    """What can be switched off to look for a fault. Nothing changes but speed and memory."""
+
+    leave_out: tuple[str, ...] = ()  # names of passes
+    reuse: bool = True  # one place for several values
+
+
+class Run:
+    """A forward pass whose values the backward pass will need. Frees its workspace when it is dropped."""
+
+    def __init__(
+        self, program: "Program", workspace: Workspace, parameters: Sequence[Array], given: Any
+    ) -> None:
+        self.program, self.workspace, self.parameters, self.given = program, workspace, parameters, given
+
+    def __del__(self) -> None:
+        self.workspace.all = {}
+        self.workspace.shifted = {}
+        self.program.workspaces.give(self.workspace)
+
+
+class Program:
+    """The forward and backward functions of one trace, for one array library."""
+
+    def __init__(self, traced: Trace, library: Any, options: Options | None = None) -> None:
+        options = options or Options()
+        optimise(traced, options.leave_out)
+        self.traced = traced
+        self.schedule: Schedule = partition(traced)
+        self.storage = Storage(self.schedule, reuse=options.reuse)
+        emitter = Emitter(self.schedule, self.storage)
+        self.source = emitter.source
+        self.forward_keys, self.backward_keys = emitter.forward_keys, emitter.backward_keys
+        self.library = library
+        self._divide_memory()
+        self._functions = _compiled(self.source, library)
+        words = words_of(library.empty(0))
+        self.workspaces = Pool(
+            lambda: Workspace(Memory(self.forward_stores, words, library), self.forward_keys)
+        )
+        self.scratches = Pool(lambda: Memory(self.backward_stores, words, library))
+
+    def _divide_memory(self) -> None:
+        """Stores to keep from forward to backward, and those that only the backward pass needs.
+
+        The caller's arrays are read where they are, unless a loop slices them.
+        """
+        sliced = {place.store for place, _ in (*self.forward_keys, *self.backward_keys)}
+        first = {self.storage.places[s.id].store for s in self.traced.inputs}
+        for operation in self.schedule.operations:
+            if operation.region.is_forward and operation.value.id in self.storage.places:
+                first.add(self.storage.places[operation.value.id].store)
+        first |= set(self.storage.state_stores)
+        owned = [
+            s
+            for s in self.storage.stores
+            if s.kind is not Kind.RESULT and (s.kind is not Kind.GIVEN or s in sliced)
+        ]
+        self.forward_stores = [s for s in owned if s in first]
+        self.backward_stores = [s for s in owned if s not in first]
+        self._sliced = {s.name for s in sliced}
+
+    def forward(
+        self, rows: Rows, inputs: Sequence[Array], states: Sequence[Array], parameters: Sequence[Array]
+    ) -> tuple[list[Array], list[Array], Run]:
+        """Outputs (all rows), final states (batch, ...), and what the backward pass needs."""
+        workspace: Workspace = self.workspaces.take(rows)
+        run = Run(self, workspace, parameters, inputs)
+        workspace.prepare(rows)
+        self._give(workspace, self.traced.inputs, inputs)
+        starts, ends = (self._index(rows.ends(first)) for first in (True, False))
+        for store, state in zip(self.storage.state_stores, states, strict=True):
+            workspace.all[store.name][starts] = state.reshape(rows.batch, store.width)
+        outputs = self._functions["forward"](parameters, workspace)
+        finals = [
+            workspace.all[store.name][ends].reshape(state.shape)
+            for store, state in zip(self.storage.state_stores, states, strict=True)
+        ]
+        if rows.is_dense or rows.reverse:
+            finals = [f.copy() for f in finals]
+        shapes = [(rows.total, *s.shape[1:]) for s in self.traced.outputs]
+        return [y.reshape(shape) for y, shape in zip(outputs, shapes, strict=True)], finals, run
+
+    def backward(
+        self, run: Run, d_outputs: Sequence[Array | None], d_finals: Sequence[Array | None]
+    ) -> tuple[list[Array | None], list[Array], list[Array | None]]:
+        """The gradients of inputs (all rows), initial states and parameters."""
+        workspace, rows = run.workspace, run.workspace.rows
+        scratch: Memory = self.scratches.take(rows)
+        try:
+            workspace.prepare_backward(scratch, self.backward_keys)
+            self._give(workspace, self.traced.inputs, run.given, copy=False)
+            zeros = [
+                self.library.zeros((rows.total, s.width), s.dtype) if d is None else d
+                for s, d in zip(self.traced.d_outputs, d_outputs, strict=True)
+            ]
+            self._give(workspace, self.traced.d_outputs, zeros)
+            carries = [scratch.arrays[s].reshape(2, rows.batch, s.width) for s in self.storage.carry_stores]
+            for carry, d in zip(carries, d_finals, strict=True):
+                carry[...] = 0 if d is None else d.reshape(1, rows.batch, -1)
+            d_inputs, d_parameters = self._functions["backward"](run.parameters, workspace)
+            d_states = [self._last_carried(carry, rows) for carry in carries]
+        finally:
+            self.scratches.give(scratch)
+        d_states = [
+            d.reshape(rows.batch, *s.shape[1:]) for d, s in zip(d_states, self.traced.states, strict=True)
+        ]
+        d_inputs = [
+            None if d is None else d.reshape(rows.total, *s.shape[1:])
+            for d, s in zip(d_inputs, self.traced.inputs, strict=True)
+        ]
+        return d_inputs, d_states, d_parameters
+
+    def _index(self, index: Any) -> Any:
+        return index if isinstance(index, slice) else self.library.asarray(index)
+
+    def _last_carried(self, carry: Array, rows: Rows) -> Array:
+        """Each sequence's cotangent after its last step of the backward pass; buffers took turns."""
+        if rows.is_dense or not rows.reverse:
+            return carry[rows.steps % 2].copy()
+        odd = self.library.asarray(rows.lengths % 2 == 1)[:, None]
+        return self.library.where(odd, carry[1], carry[0])
+
+    def _give(self, workspace: Workspace, symbols: Any, arrays: Sequence[Array], copy: bool = True) -> None:
+        for symbol, array in zip(symbols, arrays, strict=True):
+            store = self.storage.places[symbol.id].store
+            flat = array.reshape(workspace.total, store.width)
+            if store.name not in self._sliced:
+                workspace.all[store.name] = flat
+            elif copy:
+                workspace.all[store.name][...] = flat
+
+
+def _compiled(source: str, library: Any) -> dict[str, Any]:
+    """The functions that the source defines, over one array library; tracebacks show its lines."""
+    scope = {name: getattr(library, name) for name in (*POINTWISE, "matmul", "copyto")}
+    scope |= {"xp": library, "inf": float("inf"), "nan": float("nan")}
+    name = f"<compiled step {abs(hash(source)):x}>"
+    linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
+    exec(compile(source, name, "exec"), scope)
+    return scope
+
+
+__all__ = ["Options", "Program", "Run", "library_of"]

@@ -1,0 +1,307 @@
+"""Where every row lives. All decisions about sharing memory are made here, and nowhere else.
+
+A place is an interval of columns in a store. Rows of different steps never share memory (except in the
+stores of one step, whose rows are used within the step), so lifetimes are counted in the order of operations
+alone.
+"""
+
+from dataclasses import dataclass, field
+from enum import Enum
+from itertools import chain, count
+from typing import Any
+
+from tinyseq.backend.symbols import POINTWISE, Symbol
+from tinyseq.scan.graph import columns_of, is_view, root_of
+from tinyseq.scan.partition import Operation, Region, Schedule
+
+FOREVER = 1 << 60
+
+
+class Kind(Enum):
+    """How many rows a store has, and who owns it. B: sequences, N: steps of all sequences."""
+
+    GIVEN = "N rows, the caller's: inputs and cotangents of outputs"
+    SEQUENCE = "N rows"
+    RESULT = "N rows, new for every run: handed to the caller"
+    STATE = "B + N rows: the initial states, then those after each step"
+    CARRY = "2 x B rows: what a step reads and what it leaves for the next, by turns"
+    STEP = "B rows: used within a step"
+
+
+@dataclass(eq=False)
+class Store:
+    """Memory for rows of one width."""
+
+    name: str
+    kind: Kind
+    width: int
+    dtype: Any
+    region: Region | None = None  # of a STEP store
+    values: list[Symbol] = field(default_factory=list)  # whatever has a place in it
+
+
+@dataclass(frozen=True)
+class Place:
+    """The columns start..stop of a store; of a STATE or CARRY, the value before the step or after it."""
+
+    store: Store
+    start: int
+    stop: int
+    before: bool = False
+
+    def part(self, start: int, stop: int) -> "Place":
+        """Columns start..stop of this place."""
+        return Place(self.store, self.start + start, self.start + stop, self.before)
+
+    def overlaps(self, other: "Place") -> bool:
+        """Whether they share an element."""
+        return self.store is other.store and self.start < other.stop and other.start < self.stop
+
+
+class Storage:
+    """The places of all rows of a schedule. `inner`: ids of values that need none (kept in registers)."""
+
+    def __init__(
+        self, schedule: Schedule, inner: frozenset[int] = frozenset(), *, reuse: bool = True
+    ) -> None:
+        self.schedule, self.inner, self.reuse = schedule, inner, reuse
+        self.stores: list[Store] = []
+        self.places: dict[int, Place] = {}
+        self.work = {o.value.id: o for o in schedule.operations if o.slot is None}
+        self.results = self._results()
+        self._count_uses()
+        self._place_leaves()
+        self._reserve_rows_of_parts()
+        for operation in schedule.operations:
+            if operation.slot is None and operation.value.id not in inner:
+                self._place(operation)
+
+    # --- lifetimes
+
+    def _results(self) -> dict[int, Symbol]:
+        traced = self.schedule.traced
+        return {s.id: s for s in [*traced.outputs, *traced.d_inputs] if s is not None}
+
+    def _count_uses(self) -> None:
+        """For every root: which of its columns are read, and when; and the regions that read it."""
+        self.reads: dict[int, list[tuple[int, int, int]]] = {}
+        self.regions: dict[int, set[Region]] = {}
+        self.begin = {id_: o.at for id_, o in self.work.items()}
+
+        def read(symbol: Symbol, at: int, region: Region | None) -> None:
+            root, start, stop = _span(symbol)
+            self.reads.setdefault(root.id, []).append((start, stop, at))
+            if region is not None:
+                self.regions.setdefault(root.id, set()).add(region)
+
+        for operation in self.schedule.operations:
+            for operand in operation.operands:
+                read(operand, operation.at, operation.region)
+            if operation.slot is None:  # a sum over rows reads transposed rows
+                for s in operation.value.symbols:
+                    if s.op == "transpose" and not s.is_row and s.inputs[0].is_row:
+                        read(s.inputs[0], operation.at, operation.region)
+        for symbol in _read_by_reductions(self.schedule):
+            read(symbol, FOREVER, Region.REST)
+        for symbol in self.results.values():
+            read(symbol, FOREVER, None)
+
+    def _last(self, symbol: Symbol, start: int = 0, stop: int = FOREVER) -> int:
+        """The last time that columns start..stop of a root are read."""
+        return max([at for a, b, at in self.reads.get(symbol.id, ()) if a < stop and start < b], default=-1)
+
+    def _is_free(self, place: Place, begin: int, end: int, reader: Operation | None) -> bool:
+        """Whether nothing else needs these columns from `begin` to `end`.
+
+        An elementwise `reader` at `begin` may read the very elements that it overwrites.
+        """
+        for other in place.store.values:
+            at = self.places[other.id]
+            if not place.overlaps(at):
+                continue
+            last = self._last(other, place.start - at.start, place.stop - at.start)
+            if self.begin.get(other.id, -1) > end:
+                continue
+            if last > begin or self.begin.get(other.id, -1) >= begin:
+                return False
+            if last == begin and not (reader is not None and self._reads_in_step(reader, place)):
+                return False
+        return True
+
+    def _reads_in_step(self, reader: Operation, place: Place) -> bool:
+        """Whether whatever the operation reads of these elements, it reads where it writes."""
+        for operand in reader.operands:
+            at = self.place(operand) if self._has_place(operand) else None
+            if at is not None and at.overlaps(place) and (at != place or operand.shape != reader.value.shape):
+                return False
+        return True
+
+    # --- places
+
+    def _new(self, name: str, kind: Kind, like: Symbol, region: Region | None = None) -> Store:
+        taken = {s.name for s in self.stores}
+        unique = next(n for n in chain([name], (f"{name}_{k}" for k in count(2))) if n not in taken)
+        store = Store(unique, kind, like.width, like.dtype, region)
+        self.stores.append(store)
+        return store
+
+    def _settle(self, symbol: Symbol, place: Place) -> None:
+        self.places[symbol.id] = place
+        place.store.values.append(symbol)
+
+    def _has_place(self, symbol: Symbol) -> bool:
+        return root_of(symbol).id in self.places
+
+    def place(self, symbol: Symbol) -> Place:
+        """The place of a row: its own, or for a view the part of its root's."""
+        root, start, stop = _span(symbol)
+        whole = self.places[root.id]
+        return whole if (start, stop) == (0, root.width) else whole.part(start, stop)
+
+    def _place_leaves(self) -> None:
+        traced = self.schedule.traced
+        for s in traced.inputs + traced.d_outputs:
+            self._settle(s, Place(self._new(s.name, Kind.GIVEN, s), 0, s.width))
+        self.state_stores: list[Store] = []
+        for before, after in zip(traced.states, traced.new_states, strict=True):
+            name = before.name.removesuffix("_prev")
+            store = self._new(name, Kind.STATE, before)
+            self.state_stores.append(store)
+            self.places[before.id] = Place(store, 0, store.width, before=True)
+            operation = self.work.get(after.id)
+            if operation is not None and operation.region is Region.STEP and after.id not in self.places:
+                self._settle(after, Place(store, 0, store.width))
+        self.carry_stores: list[Store] = []
+        for cotangent, gradient in zip(traced.d_new_states, traced.d_states, strict=True):
+            store = self._new(cotangent.name, Kind.CARRY, cotangent)
+            self.carry_stores.append(store)
+            self.places[cotangent.id] = Place(store, 0, store.width, before=True)
+            operation = self.work.get(gradient.id) if gradient is not None else None
+            if (
+                gradient is not None
+                and operation is not None
+                and operation.region is Region.BACK_STEP
+                and gradient.id not in self.places
+                and self._kind(operation) is Kind.STEP
+            ):
+                self._settle(gradient, Place(store, 0, store.width))
+
+    def _kind(self, operation: Operation) -> Kind:
+        """The store that a value needs, from who reads it."""
+        region, value = operation.region, operation.value
+        elsewhere = self.regions.get(value.id, set()) - {region}
+        if value.id in self.results and not (region.in_loop or self._is_sliced(value)):
+            return Kind.RESULT
+        if not region.in_loop or elsewhere or self._is_result(value):
+            return Kind.SEQUENCE
+        return Kind.STEP
+
+    def _is_sliced(self, value: Symbol) -> bool:
+        """Whether a loop reads it."""
+        return any(region.in_loop for region in self.regions.get(value.id, ()))
+
+    def _is_result(self, value: Symbol) -> bool:
+        return any(root_of(s) is value for s in self.results.values())
+
+    def _reserve_rows_of_parts(self) -> None:
+        """A concatenation's parts are computed straight into their columns, where they can be."""
+        for operation in reversed(self.schedule.operations):
+            row = operation.value
+            if operation.slot is not None or row.op != "concatenate" or row.ndim != 2:
+                continue
+            if row.id in self.places or not self.reuse:
+                continue
+            kind = self._kind(operation)
+            place = Place(self._new(row.name or "row", kind, row, operation.region), 0, row.width)
+            start, written = 0, []
+            for part in row.symbols:
+                own = self.work.get(part.id)
+                if (
+                    own is not None
+                    and own.region is operation.region
+                    and part.id not in self.places
+                    and part.dtype == row.dtype
+                    and (kind is not Kind.STEP or self._kind(own) is Kind.STEP)
+                    and self._kind(own) is not Kind.RESULT
+                    and not (kind is Kind.RESULT and self._is_sliced(part))
+                ):
+                    self._settle(part, place.part(start, start + part.width))
+                    written.append(own.at)
+                start += part.width
+            self.begin[row.id] = min([operation.at, *written])
+            self._settle(row, place)
+
+    def _place(self, operation: Operation) -> None:
+        value = operation.value
+        if value.id in self.places:
+            return
+        kind = self._kind(operation)
+        if self.reuse and kind is not Kind.RESULT:
+            found = self._over_an_operand(operation, kind) or self._in_a_used_store(operation, kind)
+            if found is not None:
+                self._settle(value, found)
+                return
+        region = operation.region if kind in (Kind.STEP, Kind.RESULT) else None
+        store = self._new(value.name or _SHORT.get(value.op, "t"), kind, value, region)
+        self._settle(value, Place(store, 0, value.width))
+
+    def _over_an_operand(self, operation: Operation, kind: Kind) -> Place | None:
+        value = operation.value
+        if value.op not in POINTWISE:
+            return None
+        for operand in operation.operands:
+            if operand.shape != value.shape or operand.dtype != value.dtype or not self._has_place(operand):
+                continue
+            place = self.place(operand)
+            own = place.store.kind
+            saved = root_of(operand).id in self.schedule.forward and operation.region >= Region.KNOWN
+            if saved or own not in (Kind.SEQUENCE, Kind.STEP) or (kind is Kind.SEQUENCE and own is Kind.STEP):
+                continue
+            if own is Kind.STEP and place.store.region is not operation.region:
+                continue
+            if self._is_free(place, operation.at, self._last(value), operation):
+                return place
+        return None
+
+    def _in_a_used_store(self, operation: Operation, kind: Kind) -> Place | None:
+        value = operation.value
+        if kind is not Kind.STEP:
+            return None
+        for store in self.stores:
+            if (store.kind, store.region, store.width, store.dtype) == (
+                kind,
+                operation.region,
+                value.width,
+                value.dtype,
+            ):
+                place = Place(store, 0, store.width)
+                if self._is_free(place, operation.at, self._last(value), None):
+                    return place
+        return None
+
+
+_SHORT = {"matmul": "product", "sum": "total", "concatenate": "row"}
+
+
+def _span(symbol: Symbol) -> tuple[Symbol, int, int]:
+    """The root of a row, and the elements of a row of it that the symbol shows."""
+    if not is_view(symbol):
+        return symbol, 0, symbol.width
+    root, start, stop = _span(symbol.inputs[0])
+    part = columns_of(symbol)
+    return (root, start, stop) if part is None else (root, start + part[0], start + part[1])
+
+
+def _read_by_reductions(schedule: Schedule) -> list[Symbol]:
+    """The rows that sums over all rows read: the gradients of parameters."""
+    from tinyseq.scan.graph import ancestors
+
+    found: list[Symbol] = []
+    for s in ancestors(schedule.traced.d_parameters):
+        if not s.is_row:
+            for i in s.symbols:
+                if i.is_row and s.op != "transpose":
+                    found.append(i)
+                if i.op == "transpose" and i.inputs[0].is_row:
+                    found.append(i.inputs[0])
+    return found

@@ -1,0 +1,240 @@
+"""Memory for one run of a compiled step, and every slice of it that the loops need, prepared.
+
+A workspace belongs to one run, from its forward pass to the end of its backward pass, and then serves the
+next. What a caller receives is never part of one.
+"""
+
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property, lru_cache
+from typing import Any
+
+import numpy as np
+
+from tinyseq.backend import Array, Words, words_of
+from tinyseq.scan.emit import Key
+from tinyseq.scan.storage import Kind, Place, Store
+
+Index = np.ndarray[Any, Any]
+ALIGNMENT = 64
+PREPARED_STEPS = (
+    2048  # beyond, slices are cut while the loop runs: so many would take more memory than the rows
+)
+
+
+class Rows:
+    """Which rows each step has, in the order in which the steps are run."""
+
+    def __init__(self, sizes: tuple[int, ...], reverse: bool) -> None:
+        self.sizes, self.reverse = sizes, reverse
+        self.batch, self.steps, self.total = sizes[0], len(sizes), sum(sizes)
+        self.is_dense = sizes[-1] == sizes[0]
+        self.offsets = [0, *np.cumsum(sizes).tolist()]
+        # States: B initial rows, then those of each step; a step reads the block of the one run before it.
+        blocks = [0, *[self.batch + o for o in self.offsets[:-1]]]
+        self.state_before = blocks[1:] if reverse else blocks[:-1]
+        self.state_after = blocks[:-1] if reverse else blocks[1:]
+
+    def order(self, backward: bool = False) -> Iterable[int]:
+        """The steps in the order of the run, or of its backward pass."""
+        return range(self.steps) if self.reverse == backward else range(self.steps - 1, -1, -1)
+
+    @cached_property
+    def _edge(self) -> Index:
+        """The state rows after each sequence's last step (in packed order)."""
+        edge: Index = self.batch + np.asarray(self.offsets)[self.lengths - 1] + np.arange(self.batch)
+        return edge
+
+    @cached_property
+    def lengths(self) -> Index:
+        """The length of each sequence, in packed order."""
+        ended = np.diff(self.sizes, append=0)  # how many sequences end after each step, as a negative number
+        return np.repeat(np.arange(self.steps, 0, -1), -ended[::-1])
+
+    def ends(self, first: bool) -> slice | Index:
+        """The state rows before each sequence's first step of the run, or after its last."""
+        if first != self.reverse:
+            return slice(0, self.batch)
+        return slice(self.total, self.total + self.batch) if self.is_dense else self._edge
+
+    @cached_property
+    def shifted(self) -> Index:
+        """The state rows that are a step earlier (in reverse: later) than each row."""
+        starts = self.state_after if self.reverse else self.state_before
+        return np.concatenate([np.arange(s, s + n) for s, n in zip(starts, self.sizes, strict=True)])
+
+
+@lru_cache(256)
+def rows_of(sizes: tuple[int, ...], reverse: bool) -> Rows:
+    """Rows for these sizes of steps."""
+    return Rows(sizes, reverse)
+
+
+class Memory:
+    """Arrays for a list of stores, carved from one block that only ever grows."""
+
+    def __init__(self, stores: Sequence[Store], words: Words, library: Any) -> None:
+        self.stores, self.words, self.library = stores, words, library
+        self.block: Array = None
+        self.capacity = 0
+        self.rows: Rows | None = None
+        self.arrays: dict[Store, Array] = {}
+
+    def fit(self, rows: Rows) -> bool:
+        """Arrays for these rows; False if they were there already."""
+        if self.rows is rows:
+            return False
+        counts = {
+            Kind.GIVEN: rows.total,
+            Kind.SEQUENCE: rows.total,
+            Kind.STATE: rows.batch + rows.total,
+            Kind.CARRY: 2 * rows.batch,
+            Kind.STEP: rows.batch,
+        }
+        shapes = {s: (counts[s.kind], s.width) for s in self.stores}
+        sizes = {
+            s: -(-n * w * np.dtype(s.dtype).itemsize // ALIGNMENT) * ALIGNMENT for s, (n, w) in shapes.items()
+        }
+        needed = sum(sizes.values())
+        self.arrays = {}
+        if self.block is None or needed > self.capacity:
+            self.block = None  # give the old one back first
+            self.block = self.library.empty(needed + ALIGNMENT, np.uint8)
+            self.capacity = needed
+        pointer = self.block.data.ptr if hasattr(self.block.data, "ptr") else self.block.ctypes.data
+        at = -pointer % ALIGNMENT
+        for store, (n, w) in shapes.items():
+            used = n * w * np.dtype(store.dtype).itemsize
+            self.arrays[store] = self.block[at : at + used].view(store.dtype).reshape(n, w)
+            at += sizes[store]
+        self.rows = rows
+        return True
+
+
+class Workspace:
+    """What the emitted source calls `run`: memory, prepared slices, and the rows of all steps."""
+
+    forward_steps: Iterable[tuple[Array, ...]]
+    backward_steps: Iterable[tuple[Array, ...]]
+
+    def __init__(self, memory: Memory, keys: Sequence[Key]) -> None:
+        self.memory, self.keys = memory, keys
+        self.words, self.library = memory.words, memory.library
+        self.scratch: dict[Store, Array] | None = None  # the arrays that backward_steps slices
+        self.all: dict[str, Array] = {}
+        self.shifted: dict[str, Array] = {}
+
+    def prepare(self, rows: Rows) -> None:
+        """Get ready for a forward pass over these rows."""
+        if self.memory.fit(rows):
+            self.scratch = None
+            self.forward_steps = self._steps(self.keys, rows, self.memory.arrays, rows.order())
+        self.rows, self.total = rows, rows.total
+        self.all = self._named(self.memory.arrays)
+        self.shifted = {}
+
+    def prepare_backward(self, scratch: Memory, keys: Sequence[Key]) -> None:
+        """Get ready for the backward pass, with memory for what only it needs."""
+        if scratch.fit(self.rows) or self.scratch is not scratch.arrays:
+            arrays = {**self.memory.arrays, **scratch.arrays}
+            self.backward_steps = self._steps(keys, self.rows, arrays, self.rows.order(backward=True))
+            self.scratch = scratch.arrays
+        self.all |= self._named(scratch.arrays)
+
+    @staticmethod
+    def _named(arrays: dict[Store, Array]) -> dict[str, Array]:
+        return {s.name: a for s, a in arrays.items() if s.kind in (Kind.GIVEN, Kind.SEQUENCE, Kind.STATE)}
+
+    # --- what the emitted source says
+
+    def after(self, name: str) -> Array:
+        """The states after each step."""
+        rows = self.rows
+        return self._moved(name) if rows.reverse else self.all[name][rows.batch :]
+
+    def before(self, name: str) -> Array:
+        """The states before each step."""
+        rows = self.rows
+        return self.all[name][rows.batch :] if rows.reverse else self._moved(name)
+
+    def _moved(self, name: str) -> Array:
+        if self.rows.is_dense:
+            return self.all[name][: self.rows.total]
+        if name not in self.shifted:
+            index = self.library.asarray(self.rows.shifted)
+            self.shifted[name] = self.library.take(self.all[name], index, axis=0)
+        return self.shifted[name]
+
+    def new(self, width: int, dtype: Any) -> Array:
+        """A new array for all rows."""
+        return self.library.empty((self.total, width), dtype)
+
+    # --- slices
+
+    def _steps(
+        self, keys: Sequence[Key], rows: Rows, arrays: dict[Store, Array], order: Iterable[int]
+    ) -> Iterable[tuple[Array, ...]]:
+        cut = _Slices(keys, rows, arrays, order)
+        return list(cut) if rows.steps <= PREPARED_STEPS else cut
+
+
+class _Slices:
+    """For each step, in order, the slices that its keys ask for."""
+
+    def __init__(
+        self, keys: Sequence[Key], rows: Rows, arrays: dict[Store, Array], order: Iterable[int]
+    ) -> None:
+        self.rows, self.order = rows, order
+        self.sources = []
+        for place, shape in keys:
+            array = arrays[place.store][:, place.start : place.stop]
+            if shape != (place.stop - place.start,):
+                array = array.reshape(array.shape[0], *shape)
+            self.sources.append((array, place))
+
+    def __iter__(self) -> Iterator[tuple[Array, ...]]:
+        for turn, t in enumerate(self.order):
+            yield tuple([array[self._rows(place, t, turn)] for array, place in self.sources])
+
+    def _rows(self, place: Place, t: int, turn: int) -> slice:
+        rows, kind = self.rows, place.store.kind
+        if kind is Kind.STEP:
+            start = 0
+        elif kind is Kind.STATE:
+            start = (rows.state_before if place.before else rows.state_after)[t]
+        elif kind is Kind.CARRY:
+            start = rows.batch * ((turn + (not place.before)) % 2)
+        else:
+            start = rows.offsets[t]
+        return slice(start, start + rows.sizes[t])
+
+
+class Pool:
+    """Objects that are lent to one run at a time; threads may share it."""
+
+    def __init__(self, make: Any) -> None:
+        self._make, self._free, self._lock = make, [], threading.Lock()  # type: ignore[var-annotated]
+
+    def take(self, rows: Rows) -> Any:
+        """A free one, best one that served the same rows last; or a new one."""
+        with self._lock:
+            for i, item in enumerate(self._free):
+                if item.rows is rows:
+                    return self._free.pop(i)
+            if self._free:
+                return self._free.pop()
+        return self._make()
+
+    def give(self, item: Any) -> None:
+        """Take back what was lent."""
+        with self._lock:
+            self._free.append(item)
+
+
+def library_of(array: Array) -> Any:
+    """The module of an array: numpy or cupy."""
+    if words_of(array).name == "numpy":
+        return np
+    import cupy
+
+    return cupy
