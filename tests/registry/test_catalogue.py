@@ -10,7 +10,7 @@ import pytest
 import tinyseq
 from tinyseq.errors import PluginError
 from tinyseq.nn import Linear
-from tinyseq.registry import catalogue, discovery, refresh
+from tinyseq.registry import catalogue, problems, refresh
 
 CELLS = "tinyseq.cells"
 
@@ -151,9 +151,8 @@ def test_unreadable_metadata_harms_nobody_else(install):
     refresh()
     assert "lstm" in tinyseq.cells
     assert "x" not in tinyseq.cells
-    problems = discovery.scan().problems
-    assert len(problems) == 2
-    assert any("garbled-1.0.dist-info cannot be read" in problem for problem in problems)
+    assert len(problems()) == 2
+    assert any("garbled-1.0.dist-info cannot be read" in problem for problem in problems())
 
 
 def test_an_earlier_folder_hides_a_later_one(install, source, tmp_path, monkeypatch):

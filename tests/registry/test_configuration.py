@@ -278,6 +278,9 @@ class X(tinyseq.Layer):
         assert again[3] == last
         assert len(again[2]) == len(parts)
         assert len({id(part) for part in again[2]}) == min(len(parts), 1)
+    only_parts = build({"class": "parts", "parts": [config(recurrent)]}).given
+    assert only_parts[:2] == (2, "a")
+    assert len(only_parts[2]) == 1
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from tinyseq.registry.assembly import build as build
 from tinyseq.registry.assembly import check as check
 from tinyseq.registry.catalogue import Registry as Registry
 from tinyseq.registry.catalogue import entry_of as entry_of
+from tinyseq.registry.catalogue import problems as problems
 from tinyseq.registry.catalogue import refresh as refresh
 from tinyseq.registry.catalogue import register as register
 from tinyseq.registry.catalogue import registries as registries

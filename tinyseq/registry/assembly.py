@@ -12,7 +12,7 @@ from tinyseq.registry.contract import constructor_parameters
 
 Path = tuple[str | int, ...]
 
-MAX_VALUES = 2**30
+MAX_VALUES = 2**29
 """More values than a model for one machine has: to ask for them is a slip of the keyboard."""
 
 

@@ -208,6 +208,11 @@ def _is_origin(origin: Any) -> bool:
     return origin in ("", THIS_PROCESS) or re.fullmatch(ORIGIN, origin) is not None
 
 
+def problems() -> tuple[str, ...]:
+    """A sentence on each installed package whose metadata could not be read, and which may offer plugins."""
+    return discovery.scan().problems
+
+
 def refresh() -> None:
     """Look again at what is installed, and try again what was broken."""
     from importlib import invalidate_caches
