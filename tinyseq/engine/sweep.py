@@ -36,9 +36,8 @@ def sweep(
     Nodes older than serial number `not_before` are not entered; their hooks are left to the sweep that does.
     """
     found: dict[Key, Any] = {}
-    nodes: dict[int, Node] = {}
-    pending: dict[int, Any] = {}  # by serial number: the gradient so far, or a list of one for each output
-    heap: list[int] = []
+    pending: dict[Node, Any] = {}  # the gradient so far, or a list of one for each output
+    heap: list[tuple[int, Node]] = []  # the same nodes, newest first
     watched = {key[0] for key in watch if type(key) is tuple}
     search = searches_anomalies()
     user: Node | None = None  # whose gradients these are
@@ -55,34 +54,35 @@ def sweep(
             if g.shape != shape:
                 g = unbroadcast(g, shape)
             if isinstance(owner, Node):
-                serial = owner.serial
-                if owner.outputs:
-                    row = pending.setdefault(serial, [None] * owner.outputs)
-                    row[slot] = g if row[slot] is None else row[slot] + g
+                if owner not in pending:
+                    heappush(heap, (-owner.serial, owner))
+                    if owner.outputs:
+                        pending[owner] = [None] * owner.outputs
+                        pending[owner][slot] = g
+                    else:
+                        pending[owner] = g
+                elif owner.outputs:
+                    old = pending[owner][slot]
+                    pending[owner][slot] = g if old is None else old + g
                 else:
-                    pending[serial] = pending[serial] + g if serial in pending else g
-                if serial not in nodes:
-                    nodes[serial] = owner
-                    heappush(heap, -serial)
+                    pending[owner] = pending[owner] + g
             else:
                 if user is not None and owner.changed_at > user.serial:
                     raise GraphError(
                         f"a parameter that {user.name}() used was changed in place before the gradient was "
                         "taken, so it would be wrong: call backward() before the optimiser's step()."
                     )
-                found[owner] = found[owner] + g if owner in found else g
+                old = found.get(owner)
+                found[owner] = g if old is None else old + g
         if not heap:
             break
-        serial = -heappop(heap)
-        user = nodes.pop(serial)
-        g = pending.pop(serial)
-        received = g if user.outputs else [g]
-        if user.hooks and serial >= not_before:
-            for slot, hooks in user.hooks.items():
-                received[slot] = _hooked(received[slot], hooks)
-        if user in watched:
-            found.update({(user, slot): g for slot, g in enumerate(received) if g is not None})
-        if serial < not_before:
+        _, user = heappop(heap)
+        gs = pending.pop(user) if user.outputs else (pending.pop(user),)
+        if user.hooks and user.serial >= not_before:
+            gs = [_hooked(g, user.hooks.get(slot, ())) for slot, g in enumerate(gs)]
+        if watched and user in watched:
+            found.update({(user, slot): g for slot, g in enumerate(gs) if g is not None})
+        if user.serial < not_before:
             edges = ()
             continue
         pullback = _lifted(user) if create_graph else user.pullback
@@ -91,9 +91,11 @@ def sweep(
                 f"{user.name}() was differentiated before, and that used up its part of the tape. Add the "
                 "losses and differentiate once, or pass retain_graph=True the first time."
             )
-        edges = zip(user.parents, pullback(*received), strict=True)
+        edges = zip(user.parents, pullback(*gs), strict=True)
         if not (create_graph or retain_graph):
-            user.pullback = user.parents = user.replay = None
+            user.pullback = user.parents = None
+            if user.replay is not None:
+                user.replay = None
     for key in found:
         if type(key) is Leaf:
             if found[key].dtype != key.dtype:
@@ -103,10 +105,8 @@ def sweep(
     return found
 
 
-def _hooked(g: Any, hooks: list[Any]) -> Any:
-    if g is None:
-        return None
-    for hook in tuple(hooks):
+def _hooked(g: Any, hooks: Sequence[Any]) -> Any:
+    for hook in () if g is None else tuple(hooks):
         new = hook(g if isinstance(g, Tensor) else make_tensor(g, None))
         if new is not None:
             if new.shape != g.shape:
@@ -130,13 +130,12 @@ def _lifted(node: Node) -> Any:
 def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
     """Sum `g` over the axes along which an argument of this `shape` was repeated."""
     added = len(g.shape) - len(shape)
+    if added > 0 and g.shape[added:] == shape:  # the common case, a bias: a plain sum over rows
+        return g.sum(axis=0 if added == 1 else tuple(range(added)))
     if added < 0 or any(m not in (1, n) for m, n in zip(shape, g.shape[added:], strict=True)):
         raise ShapeError(f"a pullback gave a gradient of shape {g.shape} for an argument of shape {shape}.")
     axes = tuple([i for i, n in enumerate(g.shape) if i < added or (shape[i - added] == 1 and n != 1)])
-    if len(axes) == added:  # only leading axes: a plain column sum is faster
-        return g.sum(axis=axes if added > 1 else 0)
-    g = g.sum(axis=axes, keepdims=True)
-    return g.reshape(shape) if added else g
+    return g.sum(axis=axes, keepdims=True).reshape(shape)
 
 
 def _seed(output: Tensor, gradient: Any, create_graph: bool) -> tuple[Source, Any]:

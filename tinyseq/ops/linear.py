@@ -12,16 +12,22 @@ from tinyseq.ops.reduce import sum
 def matmul(xp, a, b):
     """a @ b as in NumPy: matrices, stacks of matrices, and vectors at either side."""
     if len(a.shape) == 2 and len(b.shape) == 2:
-        return a @ b, lambda g: (lambda: g @ xp.swapaxes(b, 0, 1), lambda: xp.swapaxes(a, 0, 1) @ g)
+        return xp.matmul(a, b), lambda g: (
+            lambda: xp.matmul(g, xp.swapaxes(b, 0, 1)),
+            lambda: xp.matmul(xp.swapaxes(a, 0, 1), g),
+        )
     if len(a.shape) > 2 and len(b.shape) == 2:  # one matrix for all: one large product, not many small ones
         flat = a.reshape((math.prod(a.shape[:-1]), a.shape[-1]))
         rows, out = a.shape, (*a.shape[:-1], b.shape[-1])
 
         def shared(g):
             g = g.reshape((flat.shape[0], out[-1]))
-            return lambda: (g @ xp.swapaxes(b, 0, 1)).reshape(rows), lambda: xp.swapaxes(flat, 0, 1) @ g
+            return (
+                lambda: xp.matmul(g, xp.swapaxes(b, 0, 1)).reshape(rows),
+                lambda: xp.matmul(xp.swapaxes(flat, 0, 1), g),
+            )
 
-        return (flat @ b).reshape(out), shared
+        return xp.matmul(flat, b).reshape(out), shared
     y = a @ b
     left, right = len(a.shape) == 1, len(b.shape) == 1
     shape_a, shape_b = a.shape, b.shape

@@ -11,9 +11,13 @@ from tinyseq.ops.pointwise import square
 @primitive
 def _sum(xp, x, *, axis, keepdims):
     shape = x.shape
-    return x.sum(axis=axis, keepdims=keepdims), lambda g: (
-        xp.broadcast_to(g.reshape(kept(shape, axis)), shape),
-    )
+    return x.sum(axis=axis, keepdims=keepdims), lambda g: (_repeated(xp, g, shape, axis, keepdims),)
+
+
+def _repeated(xp: Any, g: Any, shape: tuple[Any, ...], axis: Axis, keepdims: bool) -> Any:
+    """The gradient of a sum for each of its terms."""
+    whole = keepdims or axis is None  # broadcasts as it is
+    return xp.broadcast_to(g if whole else g.reshape(kept(shape, axis)), shape)
 
 
 def sum(x: Any, axis: Axis = None, *, keepdims: bool = False) -> Any:
@@ -27,7 +31,7 @@ def _mean(xp, x, *, axis, keepdims):
     total = x.sum(axis=axis, keepdims=keepdims)
     count = math.prod([shape[a] for a in axes_of(len(shape), axis)])
     scale = 1.0 / count if count else math.nan
-    return total * scale, lambda g: (xp.broadcast_to((g * scale).reshape(kept(shape, axis)), shape),)
+    return total * scale, lambda g: (_repeated(xp, g * scale, shape, axis, keepdims),)
 
 
 def mean(x: Any, axis: Axis = None, *, keepdims: bool = False) -> Any:

@@ -8,15 +8,15 @@ from tinyseq.ops._axes import Axis, axes_of
 
 
 def _exponentials(xp: Any, x: Any, axis: Axis) -> tuple[Any, Any, Any, Any]:
-    """The maximum over `axis`, the same with 0 for infinities, exp(x - that), and the sum, with 1 for 0.
+    """The maximum over `axis`, the same with 0 for infinities, exp(x - that), and the sum, which is not 0.
 
-    The sum would be 0 only where every x is -inf.
+    It would be only where every x is -inf.
     """
     top = xp.stop_gradient(x.max(axis=axis, keepdims=True))
     shift = xp.where(xp.isfinite(top), top, 0)
     e = xp.exp(x - shift)
     total = e.sum(axis=axis, keepdims=True)
-    return top, shift, e, xp.where(xp.equal(total, 0), 1, total)
+    return top, shift, e, xp.maximum(total, 0.5)  # a sum is 0, or at least the exp(0) of the maximum
 
 
 @primitive
