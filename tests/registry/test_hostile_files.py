@@ -78,12 +78,12 @@ KEYS = ["class", "from", "is", "cell", "layers", "init", "x\n"]
 VALUES = [*DEEP, *SCALARS, *STRINGS, *PARTS]
 
 
-def places(value, found):
-    """Every container inside a JSON value, with its keys."""
+def places(value, found, depth=0):
+    """Every container inside a JSON value, with its keys; those far down only by what holds them."""
     keys = list(value) if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else []
-    for key in keys:
+    for key in keys if depth < 20 else []:
         found.append((value, key))
-        places(value[key], found)
+        places(value[key], found, depth + 1)
     return found
 
 
