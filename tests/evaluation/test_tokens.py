@@ -67,7 +67,7 @@ def test_any_split_padding_and_order_gives_the_same_figures(
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("offset", [0.0, 1e4])
-@pytest.mark.parametrize("classes", [1, 2, 65, 10_000])
+@pytest.mark.parametrize("classes", [1, 2, 65, 1_000])
 def test_a_uniform_model_has_as_many_choices_as_symbols(
     backend: str, dtype: str, classes: int, offset: float
 ) -> None:

@@ -1,0 +1,140 @@
+"""Span F1: known tags, legal and illegal ones, and figures that add up. tests/peers compares with seqeval."""
+
+import random
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tinyseq import Sequences
+from tinyseq.errors import ConfigError, ShapeError
+from tinyseq.evaluation import SpanF1
+from tinyseq.evaluation.spans import Score, Span, illegal, lenient_spans, parse, strict_spans
+
+TAGS = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]
+
+
+def tags(text: str, scheme: str = "IOB2") -> list:
+    return [parse(tag, scheme) for tag in text.split()]
+
+
+@pytest.mark.parametrize(
+    ("scheme", "text", "strict", "lenient"),
+    [
+        ("IOB2", "B-X I-X O B-Y", [("X", 0, 2), ("Y", 3, 4)], [("X", 0, 2), ("Y", 3, 4)]),
+        ("IOB2", "B-X B-X I-X", [("X", 0, 1), ("X", 1, 3)], [("X", 0, 1), ("X", 1, 3)]),
+        ("IOB2", "I-X O I-Y I-Y", [], [("X", 0, 1), ("Y", 2, 4)]),
+        ("IOB2", "B-X I-Y I-X", [("X", 0, 1)], [("X", 0, 1), ("Y", 1, 2), ("X", 2, 3)]),
+        ("IOB1", "I-X I-X B-X", [("X", 0, 2), ("X", 2, 3)], [("X", 0, 2), ("X", 2, 3)]),
+        ("IOB1", "O B-X I-X", [("X", 2, 3)], [("X", 1, 3)]),
+        ("IOBES", "S-X B-Y I-Y E-Y", [("X", 0, 1), ("Y", 1, 4)], [("X", 0, 1), ("Y", 1, 4)]),
+        ("IOBES", "B-X I-X O E-Y S-Y", [("Y", 4, 5)], [("X", 0, 2), ("Y", 3, 4), ("Y", 4, 5)]),
+        ("IOBES", "B-X E-Y", [], [("X", 0, 1), ("Y", 1, 2)]),
+    ],
+)  # fmt: skip
+def test_spans_of_known_tags(scheme: str, text: str, strict: list, lenient: list) -> None:
+    assert strict_spans(tags(text, scheme), scheme) == [Span(*s) for s in strict]
+    assert lenient_spans(tags(text, scheme)) == [Span(*s) for s in lenient]
+
+
+@st.composite
+def written(draw: st.DrawFn) -> tuple[str, list[Span], list[str]]:
+    """A scheme, spans side by side, and the tags that write them in that scheme."""
+    scheme = draw(st.sampled_from(["IOB1", "IOB2", "IOBES"]))
+    spans, out, before = [], [], ""
+    for kind, length, gap in draw(
+        st.lists(st.tuples(st.sampled_from("XY"), st.integers(1, 3), st.integers(0, 2)), max_size=4)
+    ):
+        out += ["O"] * gap
+        spans.append(Span(kind, len(out), len(out) + length))
+        if scheme == "IOBES":
+            prefixes = "S" if length == 1 else "B" + "I" * (length - 2) + "E"
+        else:
+            touching = gap == 0 and before == kind
+            prefixes = ("B" if scheme == "IOB2" or touching else "I") + "I" * (length - 1)
+        out += [f"{p}-{kind}" for p in prefixes]
+        before = kind
+    return scheme, spans, out
+
+
+@given(case=written())
+def test_what_is_written_correctly_is_read_alike_in_both_modes(
+    case: tuple[str, list[Span], list[str]],
+) -> None:
+    scheme, spans, text = case
+    parsed = [parse(tag, scheme) for tag in text]
+    assert strict_spans(parsed, scheme) == spans  # type: ignore[arg-type]
+    assert lenient_spans(parsed) == spans
+    assert list(illegal(parsed, scheme)) == []  # type: ignore[arg-type]
+
+
+def test_report_by_type_and_of_illegal_tags() -> None:
+    metric = SpanF1(TAGS)
+    metric.update(
+        [["B-PER", "I-PER", "O", "I-LOC"], ["O", "B-LOC", "I-PER"]],
+        [["B-PER", "I-PER", "O", "B-LOC"], ["B-PER", "B-LOC", "O"]],
+    )
+    assert metric.report() == {
+        "LOC": Score(1.0, 1.0, 1.0, 2),
+        "PER": Score(0.5, 0.5, 0.5, 2),
+        "": Score(0.75, 0.75, 0.75, 4),
+    }
+    assert metric.value() == 0.75
+    assert metric.illegal == {("O", "I-LOC"): 1, ("B-LOC", "I-PER"): 1}
+    strict = SpanF1(TAGS, mode="strict")
+    strict.update([["O", "I-LOC"]], [["O", "B-LOC"]])
+    assert strict.report()[""] == Score(0.0, 0.0, 0.0, 1)
+
+
+@given(seed=st.integers(0, 2**32 - 1), mode=st.sampled_from(["conlleval", "strict"]))
+def test_any_split_and_order_gives_the_same(seed: int, mode: str) -> None:
+    rng = random.Random(seed)
+    pairs = []
+    for _ in range(rng.randint(1, 6)):
+        length = rng.randint(1, 6)
+        pairs.append([[rng.choice(TAGS) for _ in range(length)] for _ in range(2)])
+    whole, parts = SpanF1(TAGS, mode=mode), SpanF1(TAGS, mode=mode)  # type: ignore[arg-type]
+    whole.update([p for p, _ in pairs], [t for _, t in pairs])
+    rng.shuffle(pairs)
+    for predicted, wanted in pairs:
+        one = SpanF1(TAGS, mode=mode)  # type: ignore[arg-type]
+        one.update([predicted], [wanted])
+        parts.merge(one)
+    assert parts.report() == whole.report()
+    assert parts.illegal == whole.illegal
+
+
+def test_numbers_and_scores_as_sequences(backend: str) -> None:
+    targets = [[1, 2, 0], [3]]
+    scores = [np.eye(5)[[1, 2, 0]], np.eye(5)[[0]]]
+    metric = SpanF1(TAGS)
+    wanted = Sequences.from_list([np.array(t) for t in targets])
+    metric.update(Sequences.from_list(scores), wanted)
+    metric.update(wanted, wanted)
+    assert metric.report()["PER"].f1 == 1
+    assert metric.report()["LOC"] == Score(1.0, 0.5, 2 / 3, 2)
+
+
+def test_nothing_to_find_is_zero() -> None:
+    metric = SpanF1(TAGS)
+    metric.update([["O", "O"]], [["O", "O"]])
+    assert metric.value() == 0
+    assert metric.report() == {"": Score(0.0, 0.0, 0.0, 0)}
+
+
+def test_requests_that_make_no_sense() -> None:
+    with pytest.raises(
+        ConfigError, match="'S-PER' is none of IOB2: tags are O, or one of I, B before a hyphen"
+    ):
+        SpanF1(["O", "S-PER"])
+    with pytest.raises(ConfigError, match="'NOUN' is none of IOBES"):
+        SpanF1(["NOUN"], scheme="IOBES")
+    with pytest.raises(ConfigError, match="no tagging scheme 'BIO'; choose from IOB1, IOB2, IOBES"):
+        SpanF1(["O"], scheme="BIO")  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="mode is 'conlleval' or 'strict', not 'exact'"):
+        SpanF1(["O"], mode="exact")  # type: ignore[arg-type]
+    with pytest.raises(ShapeError, match=r"lengths \[2\], targets have lengths \[1\]"):
+        SpanF1(TAGS).update([["O", "O"]], [["O"]])
+    with pytest.raises(ConfigError, match=r"mode strict \(IOB2\) cannot be merged into mode conlleval"):
+        SpanF1(TAGS).merge(SpanF1(TAGS, mode="strict"))

@@ -1,0 +1,66 @@
+"""Metrics equal those of seqeval and scikit-learn on any sequences of tags, legal or not."""
+
+import random
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tinyseq.evaluation import AUC, MacroF1, SpanF1
+from tinyseq.evaluation.spans import PREFIXES
+
+seqeval = pytest.importorskip("seqeval.metrics", reason="needs seqeval: pip install '.[test-peers]'")
+schemes = pytest.importorskip("seqeval.scheme", reason="needs seqeval: pip install '.[test-peers]'")
+sklearn = pytest.importorskip("sklearn.metrics", reason="comes with seqeval: pip install '.[test-peers]'")
+
+
+def theirs(wanted: Any, predicted: Any, **options: Any) -> dict[str, Any]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # figures without any span
+        report: dict[str, Any] = seqeval.classification_report(wanted, predicted, output_dict=True, **options)
+    return report
+
+
+@settings(max_examples=200)
+@given(
+    scheme=st.sampled_from(list(PREFIXES)),
+    mode=st.sampled_from(["conlleval", "strict"]),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_span_f1(scheme: Any, mode: Any, seed: int) -> None:
+    rng = random.Random(seed)
+    tags = ["O", *(f"{p}-{kind}" for p in PREFIXES[scheme].replace("O", "") for kind in ("X", "Y-Z"))]
+    wanted = [[rng.choice(tags) for _ in range(rng.randint(1, 8))] for _ in range(rng.randint(1, 5))]
+    predicted = [[tag if rng.random() < 0.6 else rng.choice(tags) for tag in seq] for seq in wanted]
+    metric = SpanF1(tags, mode=mode, scheme=scheme)
+    metric.update(predicted, wanted)
+    options = {"mode": "strict", "scheme": getattr(schemes, scheme)} if mode == "strict" else {}
+    if not metric.predicted and not metric.actual:
+        assert metric.value() == 0  # seqeval has no report without any span
+        return
+    expected = theirs(wanted, predicted, **options)
+    for kind, score in metric.report().items():
+        row = expected[kind or "micro avg"]
+        assert score.precision == pytest.approx(row["precision"], abs=1e-12)
+        assert score.recall == pytest.approx(row["recall"], abs=1e-12)
+        assert score.f1 == pytest.approx(row["f1-score"], abs=1e-12)
+        assert score.support == row["support"]
+    assert set(metric.report()) == {k for k in expected if " avg" not in k} | {""}
+
+
+@given(rows=st.integers(1, 12), seed=st.integers(0, 2**32 - 1))
+def test_macro_f1_and_auc(rows: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    predicted, wanted = rng.integers(0, 4, (2, rows))
+    macro = MacroF1(4)
+    macro.update(predicted, wanted)
+    assert macro.value() == pytest.approx(
+        sklearn.f1_score(wanted, predicted, average="macro", zero_division=0)
+    )
+    if len(set(wanted > 1)) == 2:
+        auc = AUC()
+        auc.update(predicted.astype(float), wanted > 1)
+        assert auc.value() == pytest.approx(sklearn.roc_auc_score(wanted > 1, predicted))

@@ -1,0 +1,63 @@
+"""Figures about classes that are not equally frequent."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from tinyseq import ops
+from tinyseq.contracts import Metric
+from tinyseq.engine import no_grad
+from tinyseq.errors import ConfigError, ShapeError
+from tinyseq.pairing import check_classes, paired
+
+
+class MacroF1(Metric):
+    """The mean of the F1 of all classes that were predicted or to be predicted, frequent or not.
+
+    `update(predictions, targets)` takes scores (..., classes) or predicted classes, integers (...), and
+    integer targets (...), as Sequences or arrays. Targets equal to `ignore_index` do not count. NaN before
+    any target.
+    """
+
+    def __init__(self, classes: int, *, ignore_index: int | None = None) -> None:
+        if classes < 1:
+            raise ConfigError(f"MacroF1 needs one class or more, not {classes}.")
+        self.classes = classes
+        self.ignore_index = ignore_index
+        self.confusion = np.zeros((classes, classes), np.int64)  # target, prediction
+
+    @no_grad()
+    def update(self, predictions: Any, targets: Any) -> None:
+        """Take in one batch. Raises DataError for a target that is no class."""
+        rows, labels = paired("MacroF1", predictions, targets)
+        check_classes("MacroF1", targets, self.classes, self.ignore_index)
+        predicted = rows if rows.dtype.kind in "iu" else ops.argmax(rows, axis=-1)
+        if predicted.shape != labels.shape:
+            raise ShapeError(
+                f"MacroF1: predictions of shape {rows.shape} do not fit targets of shape {labels.shape}: "
+                "give scores (..., classes) or predicted classes (...)."
+            )
+        check_classes("MacroF1", predicted, self.classes, None)
+        wanted, found = labels.numpy(), predicted.numpy()
+        counted = np.ones(wanted.shape, bool) if self.ignore_index is None else wanted != self.ignore_index
+        np.add.at(self.confusion, (wanted[counted], found[counted]), 1)
+
+    def merge(self, other: "MacroF1") -> None:
+        """Take in all that `other` has seen. Raises ConfigError for another number of classes."""
+        if other.classes != self.classes:
+            raise ConfigError(f"MacroF1 of {other.classes} classes cannot be merged into {self.classes}.")
+        self.confusion += other.confusion
+
+    def report(self) -> np.ndarray[Any, Any]:
+        """The F1 of each class, NaN for one that was neither predicted nor to be predicted: (classes,)."""
+        both = self.confusion.sum(0) + self.confusion.sum(1)
+        scores = np.full(self.classes, np.nan)
+        np.divide(2.0 * self.confusion.diagonal(), both, out=scores, where=both > 0)
+        return scores
+
+    def value(self) -> float:
+        """The mean over the classes seen so far."""
+        scores = self.report()
+        seen = scores[~np.isnan(scores)]
+        return float(seen.mean()) if seen.size else math.nan

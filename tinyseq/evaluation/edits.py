@@ -1,0 +1,92 @@
+"""How far one sequence is from another."""
+
+import math
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tinyseq.contracts import Metric
+from tinyseq.errors import ShapeError
+from tinyseq.sequences import Sequences
+
+
+def edit_distance(a: Sequence[Hashable], b: Sequence[Hashable]) -> int:
+    """The fewest insertions, deletions and substitutions that make a into b (Levenshtein, 1966)."""
+    numbers: dict[Hashable, int] = {}
+    x, y = (np.array([numbers.setdefault(s, len(numbers)) for s in seq], np.int64) for seq in (a, b))
+    columns = np.arange(len(y) + 1)
+    row = columns.copy()  # distances of the empty beginning of a from all beginnings of b
+    for i, symbol in enumerate(x, 1):
+        without_insertion = np.empty_like(row)
+        without_insertion[0] = i
+        without_insertion[1:] = np.minimum(row[1:] + 1, row[:-1] + (y != symbol))
+        # insertions run along the row: row[j] = min over k <= j of without_insertion[k] + j - k
+        row = np.minimum.accumulate(without_insertion - columns) + columns
+    return int(row[-1])
+
+
+class ErrorRate(Metric):
+    """Edits per symbol of the targets: of words it is the word error rate, of characters theirs.
+
+    `update(predictions, targets)` takes one sequence of symbols (a string, a list of words, ids) for each
+    target, or Sequences of ids. It can exceed 1. NaN before any symbol.
+    """
+
+    def __init__(self) -> None:
+        self.edits = 0
+        self.symbols = 0
+
+    def update(self, predictions: Any, targets: Any) -> None:
+        """Take in one batch."""
+        for predicted, wanted in pairs("ErrorRate", predictions, targets):
+            self.edits += edit_distance(predicted, wanted)
+            self.symbols += len(wanted)
+
+    def merge(self, other: "ErrorRate") -> None:
+        """Take in all that `other` has seen."""
+        self.edits += other.edits
+        self.symbols += other.symbols
+
+    def value(self) -> float:
+        """The rate over everything seen so far."""
+        return self.edits / self.symbols if self.symbols else math.nan
+
+
+class ExactMatch(Metric):
+    """The share of sequences that are predicted without any error. `update` is as in ErrorRate."""
+
+    def __init__(self) -> None:
+        self.right = 0
+        self.count = 0
+
+    def update(self, predictions: Any, targets: Any) -> None:
+        """Take in one batch."""
+        for predicted, wanted in pairs("ExactMatch", predictions, targets):
+            self.right += list(predicted) == list(wanted)
+            self.count += 1
+
+    def merge(self, other: "ExactMatch") -> None:
+        """Take in all that `other` has seen."""
+        self.right += other.right
+        self.count += other.count
+
+    def value(self) -> float:
+        """The share over everything seen so far."""
+        return self.right / self.count if self.count else math.nan
+
+
+def pairs(name: str, predictions: Any, targets: Any) -> list[tuple[Any, Any]]:
+    """Each prediction beside its target, as Python sequences. Raises ShapeError if there are not as many."""
+    ours, theirs = (
+        [_plain(s) for s in (x.to_list() if isinstance(x, Sequences) else x)] for x in (predictions, targets)
+    )
+    if len(ours) != len(theirs):
+        raise ShapeError(f"{name}: there are {len(ours)} predictions, but {len(theirs)} targets.")
+    return list(zip(ours, theirs, strict=True))
+
+
+def _plain(sequence: Any) -> Any:
+    if hasattr(sequence, "numpy"):
+        sequence = sequence.numpy()
+    return sequence.tolist() if isinstance(sequence, np.ndarray) else sequence
