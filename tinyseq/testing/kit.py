@@ -5,16 +5,19 @@ import inspect
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from tinyseq import random
 from tinyseq.backend import use
 from tinyseq.errors import ConfigError
-from tinyseq.testing.law import CannotRun, DoesNotApply, Example, Law, Violation, laws_of
+from tinyseq.testing.law import CannotRun, DoesNotApply, Example, Law, Undeclared, Violation, laws_of
 from tinyseq.testing.report import Outcome, Report
 from tinyseq.testing.subject import CONTEXTS, KINDS, Case, Declared, Subject, kind_of
 
 DRAWS = 5
+
+_PACKAGE = str(Path(__file__).parents[1])
 
 
 def check(
@@ -48,8 +51,9 @@ def conformance(
 
     cases: constructor arguments, dicts by name or tuples by position, or functions that make the component.
     inputs: what it reads, where its class does not tell; for a layer the number of features, or a function
-    (layer, rng, rows) -> array (rows, ...); for a loss the number of classes, or (loss, rng, rows) ->
-    (predictions, targets); for a head the number of classes, or (head, rng, lengths) -> (features, targets).
+    (layer, rng, rows) -> array (rows, ...); for a loss the number of classes, or (loss, rng, lengths) ->
+    (predictions, targets), arrays with sum(lengths) rows, or Sequences if it reads those; for a head or a
+    model the number of classes, or (head, rng, lengths) -> (features, targets).
     reference: its formula in plain NumPy; for a cell (cell, x, state) -> (y, state) of one row, for a layer
     (layer, xs) -> ys of one sequence, for a loss (loss, predictions, targets) -> loss.
     context: the steps that a layer's output depends on: "position", "past", "future", "both", or "halves"
@@ -92,9 +96,7 @@ def _trials(
 ) -> Iterator[tuple[Law, Subject]]:
     said = _declared(component, declared)
     if cases is not None and not cases:
-        raise ConfigError(
-            f"conformance({getattr(component, '__name__', component)}) needs at least one case."
-        )
+        raise ConfigError("The conformance kit needs at least one case: cases=[dict(...), ...].")
     for case in default_cases(component, said.kind) if cases is None else cases:
         subject = Subject(component, case, said)
         for law in laws_of(said.kind):
@@ -157,8 +159,6 @@ def _outcome(law: Law, subject: Subject, draws: int) -> tuple[Any, str]:
             return "skipped", str(error)
         except DoesNotApply as error:
             return "does not apply", str(error)
-        except ConfigError:
-            raise
         except _Broken as error:
             return "broken", str(error)
     return "kept", ""
@@ -171,13 +171,12 @@ class _Broken(Exception):
 def _try(law: Law, subject: Subject, example: Example) -> None:
     try:
         law.check(subject, example)
-    except (CannotRun, DoesNotApply, ConfigError):
+    except (CannotRun, DoesNotApply, Undeclared):
         raise
     except Violation as error:
         found = str(error)
     except Exception as error:
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        found = f"it raised {type(error).__name__}: {error} ({last.filename}:{last.lineno})"
+        found = f"it raised {type(error).__name__}: {error}\n    {_place(error)}"
     else:
         return
     raise _Broken(
@@ -185,6 +184,13 @@ def _try(law: Law, subject: Subject, example: Example) -> None:
         f"  Counterexample: {subject.label}, {example}: {found}\n"
         f"  Usually: {law.usually}."
     )
+
+
+def _place(error: Exception) -> str:
+    """The innermost line that is not tinyseq's own, or the innermost of all."""
+    frames = traceback.extract_tb(error.__traceback__)
+    theirs = [frame for frame in frames if not frame.filename.startswith(_PACKAGE)] or frames
+    return f"{Path(theirs[-1].filename).name}:{theirs[-1].lineno}: {theirs[-1].line}"
 
 
 def _draw(law: Law, subject: Subject, draws: int) -> None:

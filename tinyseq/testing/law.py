@@ -1,7 +1,7 @@
 """A law: what a component has to do, in a sentence, with a check that tries to find a counterexample."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from tinyseq.backend import to_numpy
 from tinyseq.engine import Tensor
+from tinyseq.errors import ConfigError
 from tinyseq.sequences import Sequences
 
 if TYPE_CHECKING:
@@ -41,6 +42,10 @@ TOGETHER = (Example((1, 1), 0), Example((2, 1), 1), Example((1, 3, 2), 2))
 
 class Violation(AssertionError):
     """A counterexample to a law, in words."""
+
+
+class Undeclared(ConfigError):
+    """Something that an author has to declare before the laws can be tried."""
 
 
 class CannotRun(Exception):
@@ -137,15 +142,7 @@ def equal(what: str, got: Any, other: str, want: Any, tolerance: float = 1e-9) -
     if not close.all():
         at = tuple(np.argwhere(~close)[0].tolist())
         place = f" at {list(at)}; {int((~close).sum())} of {close.size} values differ" if at else ""
-        raise Violation(f"{what} is {a[at]:.6g}, {other} {b[at]:.6g}{place}.")
-
-
-def equal_all(what: str, got: Sequence[Any], other: str, want: Sequence[Any]) -> None:
-    """`equal` for each pair, which is called by its position."""
-    if len(got) != len(want):
-        raise Violation(f"{what} are {len(got)}, {other} {len(want)}.")
-    for i, (a, b) in enumerate(zip(got, want, strict=True)):
-        equal(f"{what} {i}", a, other, b)
+        raise Violation(f"{what}: {a[at]:.6g}; {other}: {b[at]:.6g}{place}.")
 
 
 def finite(what: str, value: Any) -> None:

@@ -52,7 +52,12 @@ def _check_shapes(s: Subject, module: Any, example: Example, outputs: dict[str, 
         wanted = {"output": (example.rows, module.output_size)}
     if s.kind == "layer" and outputs["output"].shape[0] != example.rows:
         raise Violation(f"the output has {outputs['output'].shape[0]} rows for {example.rows} steps.")
-    if s.kind == "loss" and not wanted and not s.declared.mines and len(outputs["loss"].data) != example.rows:
+    if (
+        s.kind == "loss"
+        and not wanted
+        and not s.declared.mines
+        and len(outputs["loss"].data) not in (example.rows, len(example.lengths))
+    ):
         raise Violation(
             f'with reduction="none" the loss has shape {outputs["loss"].shape}, not one row for each.'
         )

@@ -61,10 +61,9 @@ def predictions(s: Subject, example: Example) -> None:
     features, _ = make_pair(s, head, example)
     with no_grad():
         whole = _answers(head.predict(features))
-        for i, n in enumerate(example.lengths):
+        for i in range(len(example.lengths)):
             alone = _answers(head.predict(_one(features, i)))[0]
             equal(f"the prediction for sequence {i} alone", alone, "in the batch", whole[i])
-            del n
 
 
 def _answers(predicted: Any) -> list[np.ndarray[Any, Any]]:

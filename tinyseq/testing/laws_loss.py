@@ -8,7 +8,7 @@ from tinyseq.engine import Tensor
 from tinyseq.sequences import Layout, Sequences
 from tinyseq.testing.law import SMALL, TOGETHER, DoesNotApply, Example, Violation, array, equal, finite, law
 from tinyseq.testing.laws_common import check_finite
-from tinyseq.testing.plays import leaves_of, make_pair, play
+from tinyseq.testing.plays import leaves_of, make_pair, play, to_parts
 from tinyseq.testing.subject import Subject
 
 
@@ -34,7 +34,7 @@ def value(s: Subject, example: Example) -> None:
     assert s.declared.reference is not None
     module = s.build()
     predictions, targets = make_pair(s, module, example)
-    want = s.declared.reference(module, array(predictions), array(targets))
+    want = s.declared.reference(module, _plain(predictions), _plain(targets))
     equal("the loss", _value(module, (predictions, targets)), "of the reference", want)
 
 
@@ -75,16 +75,15 @@ def ignored_targets(s: Subject, example: Example) -> None:
         rest = _value(module, (Tensor(predictions[~dropped]), Tensor(targets[~dropped])), reduction)
         equal(f"the {reduction} with ignored targets", whole, "of the others alone", rest)
     x = Tensor(predictions, requires_grad=True)
-    (loss := module(x, Tensor(masked))).sum().backward()
+    module(x, Tensor(masked)).sum().backward()
     if x.grad is not None and np.any(array(x.grad)[dropped]):
         raise Violation("the prediction of an ignored target gets a gradient.")
-    del loss
     y = Tensor(predictions, requires_grad=True)
     nothing = module(y, Tensor(np.full_like(targets, ignored)))
-    equal("the loss where all targets are ignored", nothing, "should be", np.zeros(nothing.shape), 0)
+    equal("the loss where all targets are ignored", nothing, "expected", np.zeros(nothing.shape), 0)
     if nothing.requires_grad:
         nothing.sum().backward()
-        equal("its gradient", y.grad, "should be", np.zeros(predictions.shape), 0)
+        equal("its gradient", y.grad, "expected", np.zeros(predictions.shape), 0)
 
 
 @law(
@@ -99,33 +98,37 @@ def ignored_targets(s: Subject, example: Example) -> None:
 def split(s: Subject, example: Example) -> None:
     """Parts add up to the whole: sums as they are, means weighed by what counts in each part."""
     module = s.build()
-    predictions, targets = map(array, make_pair(s, module, example))
-    layout = Layout(example.lengths)
-    whole = (Sequences(predictions, layout), Sequences(targets, layout))
-    parts = [
-        tuple(Sequences.from_list([xs.to_list()[i]]) for xs in whole) for i in range(len(example.lengths))
-    ]
-    each = _value(module, whole, "none")
-    total, mean = _value(module, whole, "sum"), _value(module, whole, "mean")
-    equal("the sum", total, "of the single values", each.sum())
-    equal(
-        "the sum for Sequences",
-        total,
-        "for Tensors",
-        _value(module, (Tensor(predictions), Tensor(targets)), "sum"),
-    )
-    equal(
-        "the mean for Sequences",
-        mean,
-        "for Tensors",
-        _value(module, (Tensor(predictions), Tensor(targets)), "mean"),
-    )
-    sums = [_value(module, part, "sum") for part in parts]
-    means = [_value(module, part, "mean") for part in parts]
+    pair = make_pair(s, module, example)
+    parts = [tuple(_part(x, example, i) for x in pair) for i in range(len(example.lengths))]
+    total, mean = _value(module, pair, "sum"), _value(module, pair, "mean")
+    if all(isinstance(x, Tensor) for x in pair):
+        packed = tuple(Sequences(x, Layout(example.lengths)) for x in pair)
+        parts = [tuple(_part(x, example, i) for x in packed) for i in range(len(example.lengths))]
+        equal("the sum for Sequences", _value(module, packed, "sum"), "for Tensors", total)
+        equal("the mean for Sequences", _value(module, packed, "mean"), "for Tensors", mean)
+    equal("the sum", total, "of the single values", _value(module, pair, "none").sum())
+    sums, means = ([_value(module, part, way) for part in parts] for way in ("sum", "mean"))
     equal("the sums of the parts together", sum(sums), "of the whole", total)
     if all(abs(m) > 1e-12 for m in means):
         counted = sum(a / m for a, m in zip(sums, means, strict=True))
         equal("the mean", mean, "of the parts, weighed by what counts in each", total / counted)
+
+
+def _part(values: Any, example: Example, i: int) -> Any:
+    """Sequence i of Sequences, or the rows that would be its own; of each in a tuple."""
+    if isinstance(values, tuple):
+        return tuple([_part(x, example, i) for x in values])
+    if isinstance(values, Sequences):
+        return Sequences.from_list([array(values.to_list()[i])])
+    start = sum(example.lengths[:i])
+    return Tensor(array(values)[start : start + example.lengths[i]])
+
+
+def _plain(values: Any) -> Any:
+    """Arrays for Tensors, and a list of arrays for Sequences."""
+    if isinstance(values, tuple):
+        return tuple([_plain(x) for x in values])
+    return to_parts(values) if isinstance(values, Sequences) else array(values)
 
 
 @law(
@@ -138,9 +141,8 @@ def extreme_predictions(s: Subject, example: Example) -> None:
     """Predictions of 10,000 and -10,000 give a finite loss and finite gradients."""
     module = s.build()
     p = play(s, module, example)
-    (x,) = p.leaves.values()
-    signs = np.random.default_rng(example.seed).choice([-1e4, 1e4], x.shape)
-    x.data = np.asarray(signs)
+    for i, x in enumerate(p.leaves.values()):
+        x.data = np.random.default_rng([example.seed, i]).choice([-1e4, 1e4], x.shape)
     with np.errstate(all="ignore"):
         check_finite(p, leaves_of(module, p))
 

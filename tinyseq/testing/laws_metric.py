@@ -4,16 +4,15 @@ from typing import Any
 
 import numpy as np
 
-from tinyseq.errors import ConfigError
 from tinyseq.scan.state import flatten
-from tinyseq.testing.law import TOGETHER, Example, equal, law
+from tinyseq.testing.law import TOGETHER, Example, Undeclared, equal, law
 from tinyseq.testing.subject import Subject
 
 
 def _batches(s: Subject, metric: Any, example: Example) -> list[tuple[Any, ...]]:
     """One batch of arguments for each length."""
     if not callable(s.declared.inputs):
-        raise ConfigError(
+        raise Undeclared(
             f"The kit cannot know what {s.name} measures: pass inputs=, a function (metric, rng, rows) -> "
             "the arguments of update()."
         )

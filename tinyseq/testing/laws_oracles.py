@@ -1,6 +1,5 @@
 """Laws that compare with another way to compute the same: the tape, and the author's own reference."""
 
-import inspect
 from typing import Any
 
 import numpy as np
@@ -24,17 +23,12 @@ from tinyseq.testing.plays import (
 from tinyseq.testing.subject import Subject
 
 
-def _no_compiler(s: Subject) -> str:
-    return "" if "compiled" in inspect.signature(scan).parameters else "this tinyseq has no compiled path"
-
-
 @law(
     "C13",
     "cell",
     usually="step() depends on something that is not its input, its state or a Parameter (a counter, an "
     "attribute that "
     "changes, a number of the current batch): a compiled step is traced once",
-    exempt=_no_compiler,
 )
 def compiled(s: Subject, example: Example) -> None:
     """The compiled step gives what the tape gives: outputs, states and gradients, in both directions."""
@@ -64,8 +58,7 @@ def _scanned(s: Subject, module: Any, example: Example, reverse: bool, compiled:
 
     def call() -> dict[str, Tensor]:
         before = rebuild(state, iter([leaves.get(name, x) for name, x in named.items()]))
-        options: dict[str, Any] = {"reverse": reverse, "compiled": compiled}
-        ys, final = scan(module, xs.with_data(leaves["x"]), before, **options)
+        ys, final = scan(module, xs.with_data(leaves["x"]), before, reverse=reverse, compiled=compiled)
         return {"output": ys.data, **dict(zip(names(final, "final state"), flatten(final), strict=True))}
 
     p = Play(leaves, call)

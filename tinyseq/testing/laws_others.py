@@ -6,10 +6,10 @@ import numpy as np
 
 from tinyseq import random
 from tinyseq.engine import Tensor
-from tinyseq.errors import ConfigError
 from tinyseq.nn import Parameter
-from tinyseq.testing.law import Example, Violation, array, equal, law
+from tinyseq.testing.law import Example, Undeclared, Violation, array, equal, law
 from tinyseq.testing.laws_common import global_randomness
+from tinyseq.testing.laws_gradient import shortened
 from tinyseq.testing.rules import check_rule
 from tinyseq.testing.subject import Subject
 
@@ -18,7 +18,7 @@ ONE = (Example((1,), 0), Example((3,), 1))
 
 def _arguments(s: Subject, example: Example) -> list[np.ndarray[Any, Any]]:
     if not callable(s.declared.inputs):
-        raise ConfigError(
+        raise Undeclared(
             f"The kit cannot know what {s.name}() takes: pass inputs=, a function (rng, rows) -> arrays."
         )
     return list(s.declared.inputs(np.random.default_rng(example.seed), example.rows))
@@ -35,7 +35,7 @@ def derivatives(s: Subject, example: Example) -> None:
     try:
         check_rule(s.make(), *_arguments(s, example), tolerance=1e-6)
     except AssertionError as error:
-        raise Violation(f"{str(error).splitlines()[0]}.") from None
+        raise Violation(f"{shortened(error)}.") from None
 
 
 @law(

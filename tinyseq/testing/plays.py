@@ -9,12 +9,11 @@ import numpy as np
 from tinyseq import ops, random
 from tinyseq.contracts import Cell
 from tinyseq.engine import Tensor, grad, no_grad
-from tinyseq.errors import ConfigError
 from tinyseq.nn import Module
 from tinyseq.scan import scan
 from tinyseq.scan.state import flatten, names, rebuild, tree_map
 from tinyseq.sequences import Layout, Sequences
-from tinyseq.testing.law import Example, array
+from tinyseq.testing.law import Example, Undeclared, array
 from tinyseq.testing.subject import Subject
 
 COMPUTING = ("cell", "layer", "loss", "head", "model")
@@ -62,16 +61,15 @@ def _sequence_play(s: Subject, module: Any, example: Example, dtype: Any) -> Pla
 
 def _loss_play(s: Subject, module: Any, example: Example, dtype: Any) -> Play:
     first, targets = make_pair(s, module, example, dtype)
-    rows = first.data if isinstance(first, Sequences) else first
-    leaves = (
-        {"predictions" if s.kind == "loss" else "features": _leaf(rows)} if rows.dtype.kind == "f" else {}
-    )
+    given = flatten(first)
+    called = names(first, "predictions" if s.kind == "loss" else "features")
+    rows = {name: x.data if isinstance(x, Sequences) else x for name, x in zip(called, given, strict=True)}
+    leaves = {name: _leaf(x) for name, x in rows.items() if x.dtype.kind == "f"}
 
     def call() -> Outputs:
-        given = next(iter(leaves.values()), rows)
-        value = compute_loss(
-            module, first.with_data(given) if isinstance(first, Sequences) else given, targets
-        )
+        now = [leaves.get(name, x) for name, x in rows.items()]
+        forms = [x.with_data(y) if isinstance(x, Sequences) else y for x, y in zip(given, now, strict=True)]
+        value = compute_loss(module, rebuild(first, iter(forms)), targets)
         return {"loss": value.data if isinstance(value, Sequences) else value}
 
     return Play(leaves, call)
@@ -87,9 +85,9 @@ def _leaf(x: Tensor) -> Tensor:
 
 
 def run(module: Any, xs: Any, state: Any = None) -> tuple[Any, Any]:
-    """The outputs, and the final state; () for a layer without one."""
+    """The outputs, and the final state; () for a layer without one. A cell's step runs as it is written."""
     if isinstance(module, Cell):
-        return scan(module, xs, state)
+        return scan(module, xs, state, compiled=False)
     if hasattr(module, "scan"):
         ys, final = module.scan(xs, state)
         return ys, final
@@ -119,10 +117,9 @@ def _input_rows(s: Subject, module: Any, rng: np.random.Generator, rows: int) ->
         return declared(module, rng, rows)
     width = getattr(module, "input_size", None) if declared is None else declared
     if not isinstance(width, int | np.integer):
-        raise ConfigError(
+        raise Undeclared(
             f"{s.name} has no input_size, so the kit cannot know what it reads: pass inputs=, a number of "
-            f"features "
-            "or a function (layer, rng, rows) -> array (rows, ...)."
+            "features or a function (layer, rng, rows) -> array (rows, ...)."
         )
     return rng.normal(size=(rows, width))
 
@@ -141,7 +138,7 @@ def make_pair(s: Subject, module: Any, example: Example, dtype: Any = np.float64
     rng = np.random.default_rng(example.seed)
     declared = s.declared.inputs
     if callable(declared):
-        first, targets = declared(module, rng, example.rows if s.kind == "loss" else example.lengths)
+        first, targets = declared(module, rng, example.lengths)
     elif s.kind == "loss":
         classes = CLASSES if declared is None else int(declared)
         first, targets = rng.normal(size=(example.rows, classes)), rng.integers(0, classes, example.rows)
@@ -157,16 +154,17 @@ def _head_sizes(s: Subject, module: Any) -> tuple[int, int]:
     width = getattr(module, "input_size", None)
     declared = s.declared.inputs
     if not isinstance(width, int | np.integer) or not isinstance(declared, int):
-        raise ConfigError(
+        raise Undeclared(
             f"The kit cannot know what {s.name} reads: pass inputs=, the number of classes of its targets "
-            f"(and give "
-            "the head an input_size), or a function (head, rng, lengths) -> (features, targets)."
+            "(and give the head an input_size), or a function (head, rng, lengths) -> (features, targets)."
         )
     return int(width), declared
 
 
 def _cast(values: Any, dtype: Any) -> Any:
     """Floats in this dtype, anything else as it is; arrays become Tensors."""
+    if isinstance(values, tuple):
+        return tuple([_cast(value, dtype) for value in values])
     if isinstance(values, Sequences):
         return values.with_data(_cast(values.data, dtype))
     data = array(values)
