@@ -224,6 +224,25 @@ def crf(loss: Any, emissions: list[Array], tags: list[Array]) -> Any:
     return {"none": costs, "sum": sum(costs), "mean": sum(costs) / sum(map(len, tags))}[loss.reduction]
 
 
+def spoken(loss: Any, rng: np.random.Generator, lengths: Lengths) -> tuple[Sequences, Sequences]:
+    """Labels for half of the steps, so that equal neighbours fit in as well."""
+    scores = Sequences(rng.normal(size=(sum(lengths), 3)), Layout(lengths))
+    return scores, Sequences.from_list([rng.integers(1, 3, (n + 1) // 2) for n in lengths])
+
+
+def ctc(loss: Any, scores: list[Array], labels: list[Array]) -> Any:
+    def reads(path: tuple[int, ...]) -> list[int]:
+        return [label for label, _ in itertools.groupby(path) if label != loss.blank]
+
+    costs = []
+    for rows, wanted in zip(scores, labels, strict=True):
+        p = [[math.exp(v) / math.fsum(math.exp(u) for u in row) for v in row] for row in rows.tolist()]
+        paths = itertools.product(range(3), repeat=len(p))
+        found = [path for path in paths if reads(path) == wanted.tolist()]
+        costs.append(-math.log(math.fsum(math.prod(p[t][y] for t, y in enumerate(path)) for path in found)))
+    return {"none": costs, "sum": sum(costs), "mean": sum(costs) / sum(map(len, labels))}[loss.reduction]
+
+
 def ids(layer: Any, rng: np.random.Generator, rows: int) -> Array:
     return rng.integers(0, layer.num_embeddings, rows)
 
@@ -365,6 +384,9 @@ DESCRIBED: dict[tuple[str, str], list[dict[str, Any]]] = {
             "inputs": shares,
             "reference": binary,
         }
+    ],
+    ("loss", "ctc"): [
+        {"cases": [{}, {"reduction": "none"}, {"reduction": "sum"}], "inputs": spoken, "reference": ctc}
     ],
     ("loss", "crf"): [
         {"cases": [(3,), {"tags": 3, "reduction": "none"}], "inputs": tagged, "reference": crf}

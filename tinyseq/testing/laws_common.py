@@ -179,5 +179,5 @@ def randomness(s: Subject, example: Example) -> None:
 
 def global_randomness() -> Any:
     """The states of the generators that belong to everybody."""
-
-    return str(np.random.get_state(legacy=False)), python_random.getstate()
+    state: Any = np.random.get_state(legacy=False)
+    return state["state"]["key"].tobytes(), state["state"]["pos"], python_random.getstate()
