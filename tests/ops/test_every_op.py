@@ -1,12 +1,13 @@
 """Every op by name: values against NumPy, and its rule in all its uses."""
 
 import math
+import os
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -17,6 +18,10 @@ from tinyseq.testing import check_rule, spread
 Shape = tuple[int, ...]
 Case = Callable[[np.random.Generator, Shape], tuple[tuple[Any, ...], dict[str, Any]]]
 
+# CuPy compiles a kernel for every new combination of dtypes and axes.
+few_with_cupy = (
+    settings(max_examples=4) if "cupy" in os.environ.get("TINYSEQ_TEST_BACKENDS", "") else settings()
+)
 SHAPES = hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4)
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -383,6 +388,7 @@ def test_every_op_has_a_case() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(CASES))
+@few_with_cupy
 @given(shape=SHAPES, seed=SEEDS)
 def test_the_rule_in_all_its_uses(name: str, backend: str, shape: Shape, seed: int) -> None:
     args, static = CASES[name](np.random.default_rng(seed), shape)
@@ -390,6 +396,7 @@ def test_the_rule_in_all_its_uses(name: str, backend: str, shape: Shape, seed: i
 
 
 @pytest.mark.parametrize("name", sorted(CASES | CONSTANT))
+@few_with_cupy
 @given(shape=SHAPES, seed=SEEDS)
 def test_values_and_dtypes_are_numpys(name: str, backend: str, shape: Shape, seed: int) -> None:
     args, static = (CASES | CONSTANT)[name](np.random.default_rng(seed), shape)
@@ -411,6 +418,7 @@ def _tensor(arg: Any) -> Any:
 
 
 @pytest.mark.parametrize("name", sorted(CONSTANT))
+@few_with_cupy
 @given(shape=SHAPES, seed=SEEDS)
 def test_constants_stop_the_gradient(name: str, backend: str, shape: Shape, seed: int) -> None:
     args, static = CONSTANT[name](np.random.default_rng(seed), shape)

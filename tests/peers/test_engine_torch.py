@@ -62,7 +62,7 @@ CASES: dict[str, tuple[tuple[tuple[int, ...], ...], Callable[..., Any], Callable
     "layer_norm": (
         ((3, 4), (4,), (4,)),
         ops.layer_norm,
-        layer_norm,  # the third derivative of torch's own differs from that of its formula, and from differences
+        layer_norm,  # torch's own has a third derivative unlike its formula's, and unlike differences
     ),
     "l2_normalize": (((3, 4),), ops.l2_normalize, functional.normalize),
     "take": (((3, 4),), lambda x: ops.take(x, IDS, 0) ** 3, lambda x: x[torch.from_numpy(IDS)] ** 3),
