@@ -272,8 +272,8 @@ def _swapped(x: Symbol, *, axes: tuple[int, ...]) -> tuple[Shape, Any]:
 # fmt: off
 POINTWISE = [
     "add", "subtract", "multiply", "divide", "negative", "power", "abs", "sign", "exp", "expm1", "log",
-    "log1p", "sqrt", "square", "tanh", "maximum", "minimum", "greater", "greater_equal", "less", "less_equal", "equal",
-    "not_equal", "logical_and", "logical_or", "logical_not", "isfinite", "where",
+    "log1p", "sqrt", "square", "tanh", "maximum", "minimum", "greater", "greater_equal", "less", "less_equal",
+    "equal", "not_equal", "logical_and", "logical_or", "logical_not", "isfinite", "where",
 ]
 # fmt: on
 
