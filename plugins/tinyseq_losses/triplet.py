@@ -141,14 +141,17 @@ class MeanClosestTripletLoss(Loss):
     """The sum of two triplet losses per pair: against the mean negative, and against the closest one.
 
     max(mean_neg - s_p + margin, 0) + max(closest_neg - s_p + margin, 0), where the closest negative is the
-    most alike one that is not above the positive. For predictions, targets and groups see TripletLoss.
-    Source: the cost of the course Natural Language Processing with Sequence Models (DeepLearning.AI).
+    most alike one that is not above the positive. Negatives above it then count in the mean only; with
+    closest="hardest" the most alike of all is taken, which is harder to train and does not overlook them.
+    For predictions, targets and groups see TripletLoss. Source: the cost of the course Natural Language
+    Processing with Sequence Models (DeepLearning.AI), which has used both.
     """
 
     def __init__(
         self,
         *,
         similarity: str | Similarity = "cosine",
+        closest: str | Miner = "closest-negative",
         cost: str | Cost = "hinge",
         margin: float = 0.25,
         reduction: Literal["mean", "sum"] = "mean",
@@ -161,7 +164,7 @@ class MeanClosestTripletLoss(Loss):
                 similarity=similarity, miner=miner, cost=cost, margin=margin, mean_over="pairs",
                 reduction=reduction,
             )
-            for miner in ("mean-negative", "closest-negative")
+            for miner in ("mean-negative", closest)
         ]  # fmt: skip
 
     def forward(self, predictions: Any, targets: Any, groups: Any = None) -> Tensor:

@@ -110,14 +110,17 @@ def test_equals_nested_loops(
     assert (report.mined, report.active) == right["counts"]
 
 
+@pytest.mark.parametrize("closest", ["closest-negative", "hardest"])
 @given(batch=st.integers(1, 5), cost=st.sampled_from(list(COSTS)), seed=st.integers(0, 2**32 - 1))
-def test_the_course_cost_is_the_sum_of_two(backend: str, batch: int, cost: str, seed: int) -> None:
+def test_the_course_cost_is_the_sum_of_two(
+    backend: str, closest: str, batch: int, cost: str, seed: int
+) -> None:
     rng = np.random.default_rng(seed)
     anchors, partners = rng.normal(size=(2, batch, 3))
     pairs = pairs_of("cosine", anchors, partners, range(batch))
-    parts = [expected(pairs, miner, cost, 0.25) for miner in ("mean-negative", "closest-negative")]
+    parts = [expected(pairs, miner, cost, 0.25) for miner in ("mean-negative", closest)]
     for reduction, key in (("sum", "sum"), ("mean", "pairs")):
-        loss = MeanClosestTripletLoss(cost=cost, reduction=reduction)  # type: ignore[arg-type]
+        loss = MeanClosestTripletLoss(closest=closest, cost=cost, reduction=reduction)  # type: ignore[arg-type]
         value = loss(Tensor(anchors), Tensor(partners)).item()
         assert value == pytest.approx(sum(part[key] for part in parts), abs=1e-12)
 
