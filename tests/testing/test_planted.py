@@ -3,14 +3,14 @@
 from typing import Any
 
 import pytest
-from planted import cells, layers, losses, others
-from planted.parts import Gated, Plain, gated_formula
+from planted import cells, layers, losses, others, right
+from planted.parts import Gated, gated_formula
 
 from tinyseq.testing import Report, check
 
 PLANTS = [*cells.PLANTS, *layers.PLANTS, *losses.PLANTS, *others.PLANTS]
 RIGHT: list[tuple[Any, dict[str, Any]]] = [
-    (Plain, {"cases": cells.SIZES}),
+    *right.RIGHT,
     (Gated, {"cases": cells.SIZES, "reference": gated_formula}),
     (layers.TwoWays, {"cases": layers.SIZES, "context": "halves"}),
     (layers.Running, {"cases": layers.SIZES}),
@@ -38,6 +38,14 @@ def test_every_planted_fault_is_caught_by_the_law_that_names_it(
         print(f"{len(PLANTS) - len(missed)} of {len(PLANTS)} caught")
     assert not missed
     assert len(PLANTS) >= 25
+
+
+@pytest.mark.usefixtures("cupy")
+@pytest.mark.parametrize(("what", "law", "component", "declared"), cells.NEEDS_CUPY)
+def test_faults_that_only_another_backend_shows(
+    what: str, law: str, component: Any, declared: dict[str, Any]
+) -> None:
+    assert law in [outcome.law.id for outcome in check(component, draws=0, **declared).failures], what
 
 
 @pytest.mark.parametrize(("component", "declared"), RIGHT)

@@ -59,7 +59,7 @@ def conformance(
     context: the steps that a layer's output depends on: "position", "past", "future", "both", or "halves"
     (features of a reading from the start, then those of one from the end).
     ignored: the target that a loss ignores, or a function of the loss that gives it.
-    mines: whether a loss compares the rows of a batch with each other.
+    mines: whether a loss, or a head, compares the rows or sequences of a batch with each other.
     skip: law ids with the reason why each is not tried.
 
     Raises ConfigError for a declaration that makes no sense.

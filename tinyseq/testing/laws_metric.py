@@ -1,5 +1,6 @@
 """Laws for metrics: inputs=(metric, rng, rows) -> the arguments of update()."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -27,8 +28,15 @@ def _seen(s: Subject, batches: list[tuple[Any, ...]]) -> Any:
     return metric
 
 
+def figures(value: Any) -> np.ndarray[Any, Any]:
+    """The numbers in what a metric says: one, or a tuple or a dict of them."""
+    if isinstance(value, Mapping):
+        value = tuple(value.values())
+    return np.asarray([float(v) for v in flatten(value)])
+
+
 def _value(metric: Any) -> Any:
-    return np.asarray([float(v) for v in flatten(metric.value())])
+    return figures(metric.value())
 
 
 @law(
@@ -73,5 +81,5 @@ def figure(s: Subject, example: Example) -> None:
         "the figure",
         _value(_seen(s, batches)),
         "of the reference",
-        np.asarray([float(v) for v in flatten(want)]),
+        figures(want),
     )

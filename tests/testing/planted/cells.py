@@ -236,6 +236,15 @@ class BranchesOnNumbers(Plain):  # right on the tape, but no trace can know whic
         return (h, after) if float(ops.sum(h * h)) < 1e6 else (0 * h, after)
 
 
+class ConstantOnTheHost(Plain):  # an array made with NumPy beside Parameters on a device
+    def before(self, x: Tensor, h: Tensor) -> Tensor:
+        return super().before(x, h) * make_tensor(np.full(self.output_size, 0.5, x.dtype), None)
+
+
+NEEDS_CUPY: list[tuple[str, str, Any, dict[str, Any]]] = [
+    ("constant on the host", "C10", ConstantOnTheHost, {"cases": SIZES}),
+]
+
 PLANTS: list[tuple[str, str, Any, dict[str, Any]]] = [
     ("forget bias on all four gates (Trax)", "C15", ForgetBiasOnEveryGate, {"reference": gated_formula}),
     ("input and forget gates swapped", "C15", SwappedGates, {"reference": gated_formula}),
