@@ -42,9 +42,9 @@ def test_add_at_along_any_axis_is_the_transpose_of_take(seed, axis):
 
 
 def test_use_is_a_context_and_a_switch():
-    assert tinyseq.backend().name == "numpy"
+    assert tinyseq.backend.backend().name == "numpy"
     with tinyseq.use("numpy") as chosen:
-        assert chosen is tinyseq.backend()
+        assert chosen is tinyseq.backend.backend()
 
 
 def test_unknown_backend_is_refused_by_name():
@@ -86,7 +86,7 @@ def test_cupy_without_a_driver_is_one_sentence():
 def test_the_choice_of_one_thread_is_not_that_of_another():
     seen = []
     with tinyseq.use("numpy"):
-        thread = threading.Thread(target=lambda: seen.append(tinyseq.backend().name))
+        thread = threading.Thread(target=lambda: seen.append(tinyseq.backend.backend().name))
         thread.start()
         thread.join()
     assert seen == ["numpy"]

@@ -43,11 +43,11 @@ def conftest(request):
 
 
 def test_backend_is_in_use(backend):
-    assert tinyseq.backend().name == backend
+    assert tinyseq.backend.backend().name == backend
 
 
 def test_a_fixture_that_needs_cupy_narrows_the_backend(backend, counts, schedule):
-    assert backend == tinyseq.backend().name == "cupy"
+    assert backend == tinyseq.backend.backend().name == "cupy"
 
 
 def test_choices(conftest):

@@ -3,7 +3,6 @@
 from tinyseq import nn as nn
 from tinyseq import ops as ops
 from tinyseq import optim as optim
-from tinyseq.backend import backend as backend
 from tinyseq.backend import use as use
 from tinyseq.contracts import Cell as Cell
 from tinyseq.contracts import Head as Head

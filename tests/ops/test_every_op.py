@@ -142,7 +142,7 @@ def test_arrays_without_tensors_give_arrays(either: Any) -> None:
 
 
 def test_every_word_of_a_backend_is_an_op(backend: str) -> None:
-    assert set(vars(tinyseq.backend().words)) - {"name"} <= every_op()
+    assert set(vars(tinyseq.backend.backend().words)) - {"name"} <= every_op()
 
 
 def test_check_rule_finds_each_kind_of_fault() -> None:
