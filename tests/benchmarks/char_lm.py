@@ -154,8 +154,8 @@ def difference(row):
 
 
 def ratio(rows):
-    """tinyseq's characters per second over torch's."""
-    return sum(row["torch_seconds"] for row in rows) / sum(row["tinyseq_seconds"] for row in rows)
+    """tinyseq's characters per second over torch's, each in its fastest epoch: noise only ever slows down."""
+    return min(row["torch_seconds"] for row in rows) / min(row["tinyseq_seconds"] for row in rows)
 
 
 def threads_of_numpy():
