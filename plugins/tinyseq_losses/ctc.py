@@ -76,6 +76,7 @@ class CTC(Loss):
             lambda x, paths: (x, paths._replace(alpha=_advance(paths.alpha, paths.skip, x))),
             scores.with_data(chosen),
             before,
+            compiled=False,  # the number of positions changes from batch to batch, and compiling takes longer
         )
         ends = np.stack(
             [lengths - 1, np.maximum(lengths - 2, 0)], axis=1
