@@ -43,6 +43,9 @@ def load_cpucuda() -> ModuleType:
 
 cpucuda = sys.modules.get("cpucuda") or load_cpucuda()
 
+# The NumPy emitter compiles a step in milliseconds, numba in seconds: tests of numba's ask for it.
+os.environ.setdefault("TINYSEQ_EMITTER", "numpy")
+
 # `backend`, `schedule` and `counts` stay right when Hypothesis reuses them for every example of a test, so
 # its check against function-scoped fixtures is off; `rng`, which would not, refuses such tests itself.
 settings.register_profile(

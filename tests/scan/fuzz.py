@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 
-import tinyseq
 from tinyseq import Tensor, ops
 from tinyseq.scan import compiled, eager
 from tinyseq.scan.program import Options
@@ -283,11 +282,18 @@ def main() -> None:
     )
     parser.add_argument("--seeds", default="0:10000", help="first:beyond")
     parser.add_argument("--verbose", action="store_true", help="print the steps that fail")
+    parser.add_argument("--emitter", default="numpy", choices=["numpy", "numba"])
+    parser.add_argument("--interpret", action="store_true", help="run numba's kernels as Python")
     args = parser.parse_args()
+    if args.interpret:
+        import numba
+
+        numba.config.DISABLE_JIT = True
     first, beyond = map(int, args.seeds.split(":"))
     bad, worst, began = 0, 0.0, time.monotonic()
     for seed in range(first, beyond):
         c = case(seed)
+        c.options.emitter = args.emitter
         try:
             found = errors(c)
             wrong = {k: f"{v:.0e}" for k, v in found.items() if not v < TOLERANCE}
@@ -302,10 +308,7 @@ def main() -> None:
             if args.verbose:
                 print(c.source, c.lengths, "reverse" if c.reverse else "", c.options)
     seconds = time.monotonic() - began
-    print(
-        f"{beyond - first} seeds, {bad} failed, worst error {worst:.1e}, {seconds:.0f} s, tinyseq "
-        f"{tinyseq.__version__}"
-    )
+    print(f"{beyond - first} seeds, {bad} failed, worst error {worst:.1e}, {seconds:.0f} s")
     sys.exit(bad > 0)
 
 

@@ -4,20 +4,14 @@ Loops hold nothing but calls with `out=`: every slice of every step is prepared 
 as a loop variable. Lower case names rows of one step, upper case rows of all steps.
 """
 
-import keyword
-import re
 import textwrap
-from dataclasses import dataclass, field
 from typing import Any
 
-from tinyseq.backend.symbols import POINTWISE, ROWS, Level, Symbol
+from tinyseq.backend.symbols import POINTWISE, Level, Symbol
 from tinyseq.scan.graph import ancestors, root_of
 from tinyseq.scan.partition import Operation, Region, Schedule
+from tinyseq.scan.source import OPERATORS, Function, Key, call, index, is_short, loop, number, plain, section
 from tinyseq.scan.storage import Kind, Place, Storage, Store
-
-# What a loop variable shows: (place, shape of a row).
-Key = tuple[Place, tuple[int, ...]]
-RESERVED = {"parameters", "run", "xp", "rows", "inf", "nan", "copyto", "matmul", "where", *POINTWISE}
 
 COMMENTS = {
     Region.BEFORE: "known from the inputs alone: all steps at once",
@@ -27,30 +21,6 @@ COMMENTS = {
     Region.BACK_STEP: "the recurrence backward: what the cotangent of the state before needs",
     Region.REST: "everything else: all steps at once",
 }
-
-
-@dataclass
-class Function:
-    """One emitted function while it is written: its variables and its lines."""
-
-    is_forward: bool
-    names: dict[Any, str] = field(default_factory=dict)
-    used: set[str] = field(default_factory=lambda: set(RESERVED))
-    keys: dict[Key, str] = field(default_factory=dict)  # of its loop, in order of first use
-    parameter_lines: list[str] = field(default_factory=list)
-
-    def name(self, key: Any, wish: str) -> str:
-        """The variable of `key`: as wished, if that is free."""
-        if key not in self.names:
-            word = re.sub(r"\W", "_", wish) or "t"
-            unique = word
-            count = 2
-            while unique in self.used or keyword.iskeyword(unique):
-                unique = f"{word}_{count}"
-                count += 1
-            self.used.add(unique)
-            self.names[key] = unique
-        return self.names[key]
 
 
 class Emitter:
@@ -69,11 +39,23 @@ class Emitter:
         """What to call each place: as the step calls a value that lives there."""
         labels: dict[Place, str] = {}
         for symbol in ancestors(self.traced.roots):
-            if symbol.is_row and symbol.name and root_of(symbol).id in self.storage.places:
-                labels.setdefault(self.storage.place(symbol), symbol.name)
+            if symbol.is_row and root_of(symbol).id in self.storage.places:
+                name = self.wish_of(symbol)
+                if name != "t":
+                    labels.setdefault(self.storage.place(symbol), name)
         return labels
 
     # --- variables
+
+    @staticmethod
+    def wish_of(symbol: Symbol) -> str:
+        """What to call a value: as the step calls it, or what it was computed from if that is one value."""
+        while not symbol.name and symbol.op in POINTWISE:
+            sources = {i.id: i for i in symbol.symbols if i.is_row}
+            if len(sources) != 1:
+                break
+            (symbol,) = sources.values()
+        return symbol.name or "t"
 
     def _wish(self, place: Place) -> str:
         store = place.store
@@ -129,16 +111,16 @@ class Emitter:
             return repr(symbol)
         if symbol.is_row:
             if symbol.op in ("zeros", "ones"):
-                return _number(symbol)
+                return number(symbol)
             return self._row(symbol, region, f)
         if ("value", symbol.id) in f.names:
             return f.names["value", symbol.id]
         if symbol.op == "transpose" and symbol.inputs[0].is_row and symbol.inputs[0].ndim == 2:
             return f"{self._value(symbol.inputs[0], f, Region.REST)}.T"
         text = self._expression(symbol, f, region)
-        if symbol.op in ("leaf", "zeros", "ones") or (_is_short(symbol) and not region.in_loop):
+        if symbol.op in ("leaf", "zeros", "ones") or (is_short(symbol) and not region.in_loop):
             return text
-        wish = symbol.name or (f"{_plain(symbol)}_T" if symbol.op == "transpose" else "weights")
+        wish = symbol.name or (f"{plain(symbol)}_T" if symbol.op == "transpose" else "weights")
         if symbol.level == Level.REDUCED:
             wish = symbol.name or "total"
         variable = f.name(("value", symbol.id), wish)
@@ -151,12 +133,12 @@ class Emitter:
         a = [
             self._value(i, f, Region.REST if i.__class__ is Symbol and i.is_row else region) for i in s.inputs
         ]
-        if s.op in _OPERATORS and len(a) == 2:
-            return f"{a[0]} {_OPERATORS[s.op]} {a[1]}"
+        if s.op in OPERATORS and len(a) == 2:
+            return f"{a[0]} {OPERATORS[s.op]} {a[1]}"
         if s.op == "transpose" and s.ndim == 2:
             return f"xp.ascontiguousarray({a[0]}.T)" if region.in_loop else f"{a[0]}.T"
         if s.op == "getitem":
-            return f"{a[0]}[{_index(s.static['index'])}]"
+            return f"{a[0]}[{index(s.static['index'])}]"
         if s.op == "concatenate":
             return f"xp.concatenate(({', '.join(a)}), axis={s.static['axis']})"
         if s.op in ("zeros", "ones"):
@@ -171,7 +153,7 @@ class Emitter:
         if s.op == "astype":
             return f"{a[0]}.astype(xp.{s.dtype})"
         if s.op == "place":
-            return f"run.words.place({a[0]}, index={_index(s.static['index'], True)}, shape={s.shape})"
+            return f"run.words.place({a[0]}, index={index(s.static['index'], True)}, shape={s.shape})"
         options = "".join([f", {k}={v!r}" for k, v in s.static.items()])
         return f"xp.{s.op}({', '.join(a)}{options})"
 
@@ -192,7 +174,7 @@ class Emitter:
             for i, text in zip(s.inputs, (self._value(i, f, region) for i in s.inputs), strict=True)
         ]
         if not out:
-            return [f"{self._new_result(place, region, f)} = {_call(s, texts)}"]
+            return [f"{self._new_result(place, region, f)} = {call(s, texts)}"]
         if s.op in POINTWISE and s.op != "where":
             return [f"{s.op}({', '.join(texts)}, out={out})"]
         if s.op == "matmul":
@@ -204,8 +186,8 @@ class Emitter:
         if s.op == "astype":
             return [f"copyto({out}, {texts[0]}, casting='unsafe')"]
         if s.op == "place":
-            return [f"{out}[...] = 0", f"{out}[{_index(s.static['index'])}] = {texts[0]}"]
-        return [f"copyto({out}, {_call(s, texts)})"]
+            return [f"{out}[...] = 0", f"{out}[{index(s.static['index'])}] = {texts[0]}"]
+        return [f"copyto({out}, {call(s, texts)})"]
 
     @staticmethod
     def _filled(symbol: Any, text: str, rows: str) -> str:
@@ -250,17 +232,17 @@ class Emitter:
     def _forward(self) -> str:
         f = self._start(True)
         before = self._take(self._region(Region.BEFORE, f), f)
-        loop = self._region(Region.STEP, f)
+        steps = self._region(Region.STEP, f)
         setup, f.parameter_lines = f.parameter_lines, []
         after = self._region(Region.AFTER, f)
         results = [self._result(y, f) for y in self.traced.outputs]
         after = f.parameter_lines + after
         self.forward_keys = list(f.keys)
         body = [
-            *_section("", setup and [f"# {'from the parameters alone' if before else 'prepared'}", *setup]),
-            *_section(COMMENTS[Region.BEFORE], before),
-            *_loop(COMMENTS[Region.STEP], f.keys, "run.forward_steps", loop),
-            *_section(COMMENTS[Region.AFTER], after),
+            *section("", setup and [f"# {'from the parameters alone' if before else 'prepared'}", *setup]),
+            *section(COMMENTS[Region.BEFORE], before),
+            *loop(COMMENTS[Region.STEP], f.keys, "run.forward_steps", steps),
+            *section(COMMENTS[Region.AFTER], after),
             f"return [{', '.join(results)}]",
         ]
         return self._define("forward", f, body)
@@ -268,7 +250,7 @@ class Emitter:
     def _backward(self) -> str:
         f = self._start(False)
         known = self._take(self._region(Region.KNOWN, f), f)
-        loop = self._region(Region.BACK_STEP, f)
+        steps = self._region(Region.BACK_STEP, f)
         setup, f.parameter_lines = f.parameter_lines, []
         rest: list[str] = []
         for o in self.schedule.within(Region.REST):
@@ -280,10 +262,10 @@ class Emitter:
         rest += f.parameter_lines
         self.backward_keys = list(f.keys)
         body = [
-            *_section("", setup),
-            *_section(COMMENTS[Region.KNOWN], known),
-            *_loop(COMMENTS[Region.BACK_STEP], f.keys, "run.backward_steps", loop),
-            *_section(COMMENTS[Region.REST], rest),
+            *section("", setup),
+            *section(COMMENTS[Region.KNOWN], known),
+            *loop(COMMENTS[Region.BACK_STEP], f.keys, "run.backward_steps", steps),
+            *section(COMMENTS[Region.REST], rest),
             f"return [{', '.join(inputs)}], [{', '.join(reduced)}]",
         ]
         return self._define("backward", f, body)
@@ -301,7 +283,7 @@ class Emitter:
 
     def _result(self, symbol: Symbol, f: Function) -> str:
         if symbol.op in ("zeros", "ones"):
-            return self._filled(symbol, _number(symbol), "run.total")
+            return self._filled(symbol, number(symbol), "run.total")
         text = self._row(symbol, Region.REST, f)
         place = self.storage.place(symbol)
         own = place.store.kind is Kind.RESULT and symbol.id in self.storage.places
@@ -311,70 +293,3 @@ class Emitter:
         parameters = [f.names["value", p.id] for p in self.traced.parameters]
         unpack = [f"{', '.join(parameters)}{',' * (len(parameters) == 1)} = parameters"] if parameters else []
         return f"def {name}(parameters, run):\n" + textwrap.indent("\n".join([*unpack, *body]), "    ") + "\n"
-
-
-_OPERATORS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "matmul": "@"}
-
-
-def _section(comment: str, lines: list[str]) -> list[str]:
-    return [*([f"# {comment}"] if comment else []), *lines] if lines else []
-
-
-def _loop(comment: str, keys: dict[Key, str], steps: str, lines: list[str]) -> list[str]:
-    if not lines:
-        return []
-    header = f"for {', '.join(keys.values())}{',' * (len(keys) == 1)} in {steps}:"
-    if len(header) > 100:
-        names = textwrap.wrap(", ".join(keys.values()) + ",", 96)
-        header = "for (\n" + "\n".join(f"    {n}" for n in names) + f"\n) in {steps}:"
-    return [f"# {comment}", header, *[f"    {line}" for line in lines]]
-
-
-def _number(symbol: Symbol) -> str:
-    return {"zeros": "0", "ones": "1"}[symbol.op] + ("" if symbol.dtype.kind in "iub" else ".0")
-
-
-def _is_short(symbol: Symbol) -> bool:
-    """Whether an expression is as readable as a name for it."""
-    return symbol.op == "getitem" and symbol.inputs[0].op == "leaf"
-
-
-def _plain(symbol: Symbol) -> str:
-    return symbol.inputs[0].name or "weights"
-
-
-def _index(index: tuple[Any, ...], literal: bool = False) -> str:
-    """The source of an index."""
-
-    def part(i: Any) -> str:
-        if not isinstance(i, slice):
-            return repr(i)
-        if literal:
-            return repr(i)
-        a, b = ("" if e is None else str(e) for e in (i.start, i.stop))
-        return f"{a}:{b}" + (f":{i.step}" if i.step is not None else "")
-
-    text = ", ".join(map(part, index))
-    return f"({text},)" if literal else text
-
-
-def _call(s: Symbol, a: list[str]) -> str:
-    """An operation on whole arrays that makes a new one."""
-    if s.op in ("matmul", *POINTWISE):
-        return f"{s.op}({', '.join(a)})"
-    if s.op == "getitem":
-        return f"{a[0]}[{_index(s.static['index'])}]"
-    if s.op == "concatenate":
-        return f"xp.concatenate(({', '.join(a)},), axis={s.static['axis']})"
-    if s.op == "astype":
-        return f"{a[0]}.astype(xp.{s.dtype})"
-    if s.op == "copy":
-        return f"{a[0]}.copy()"
-    if s.op == "place":
-        shape = ", ".join(["len(" + a[0] + ")" if n is ROWS else str(n) for n in s.shape])
-        return f"run.words.place({a[0]}, index={_index(s.static['index'], True)}, shape=({shape},))"
-    if s.op == "broadcast_to":
-        shape = ", ".join(["run.total" if n is ROWS else str(n) for n in s.shape])
-        return f"xp.broadcast_to({a[0]}, ({shape})).copy()"
-    options = "".join([f", {k}={v!r}" for k, v in s.static.items()])
-    return f"xp.{s.op}({', '.join(a)}{options})"

@@ -8,6 +8,9 @@ from typing import Any
 from tinyseq.backend import Array, words_of
 from tinyseq.backend.symbols import POINTWISE
 from tinyseq.scan.emit import Emitter
+from tinyseq.scan.emit_numba import NumbaEmitter
+from tinyseq.scan.fuse import fuse, inner_values
+from tinyseq.scan.kernels import emitter_name, load_kernels
 from tinyseq.scan.partition import Schedule, partition
 from tinyseq.scan.passes import optimise
 from tinyseq.scan.storage import Kind, Storage
@@ -21,6 +24,7 @@ class Options:
 
     leave_out: tuple[str, ...] = ()  # names of passes
     reuse: bool = True  # one place for several values
+    emitter: str = ""  # "numpy" or "numba"; chosen by default
 
 
 class Run:
@@ -40,19 +44,32 @@ class Run:
 class Program:
     """The forward and backward functions of one trace, for one array library."""
 
+    kernel_source = ""
+
     def __init__(self, traced: Trace, library: Any, options: Options | None = None) -> None:
         options = options or Options()
         optimise(traced, options.leave_out)
         self.traced = traced
         self.schedule: Schedule = partition(traced)
-        self.storage = Storage(self.schedule, reuse=options.reuse)
-        emitter = Emitter(self.schedule, self.storage)
+        words = words_of(library.empty(0))
+        kernels: dict[str, Any] = {}
+        emitter: Emitter
+        if (options.emitter or emitter_name(words.name)) == "numba":
+            groups = fuse(self.schedule)
+            inner = inner_values(self.schedule, groups)
+            self.storage = Storage(self.schedule, inner, groups, reuse=options.reuse)
+            emitter = NumbaEmitter(self.schedule, self.storage, groups)
+            self.kernel_source = emitter.kernel_source
+            kernels = load_kernels(emitter.kernel_source) if groups else {}
+            kernels = {name: kernels[name] for name in emitter.kernels}
+        else:
+            self.storage = Storage(self.schedule, reuse=options.reuse)
+            emitter = Emitter(self.schedule, self.storage)
         self.source = emitter.source
         self.forward_keys, self.backward_keys = emitter.forward_keys, emitter.backward_keys
         self.library = library
         self._divide_memory()
-        self._functions = _compiled(self.source, library)
-        words = words_of(library.empty(0))
+        self._functions = _compiled(self.source, library, kernels)
         self.workspaces = Pool(
             lambda: Workspace(Memory(self.forward_stores, words, library), self.forward_keys)
         )
@@ -149,10 +166,10 @@ class Program:
                 workspace.all[store.name][...] = flat
 
 
-def _compiled(source: str, library: Any) -> dict[str, Any]:
+def _compiled(source: str, library: Any, kernels: dict[str, Any]) -> dict[str, Any]:
     """The functions that the source defines, over one array library; tracebacks show its lines."""
     scope = {name: getattr(library, name) for name in (*POINTWISE, "matmul", "copyto")}
-    scope |= {"xp": library, "inf": float("inf"), "nan": float("nan")}
+    scope |= kernels | {"xp": library, "inf": float("inf"), "nan": float("nan")}
     name = f"<compiled step {abs(hash(source)):x}>"
     linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
     exec(compile(source, name, "exec"), scope)

@@ -5,12 +5,14 @@ stores of one step, whose rows are used within the step), so lifetimes are count
 alone.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from itertools import chain, count
 from typing import Any
 
 from tinyseq.backend.symbols import POINTWISE, Symbol
+from tinyseq.scan.fuse import Group
 from tinyseq.scan.graph import columns_of, is_view, root_of
 from tinyseq.scan.partition import Operation, Region, Schedule
 
@@ -62,9 +64,15 @@ class Storage:
     """The places of all rows of a schedule. `inner`: ids of values that need none (kept in registers)."""
 
     def __init__(
-        self, schedule: Schedule, inner: frozenset[int] = frozenset(), *, reuse: bool = True
+        self,
+        schedule: Schedule,
+        inner: frozenset[int] = frozenset(),
+        groups: Sequence[Group] = (),
+        *,
+        reuse: bool = True,
     ) -> None:
         self.schedule, self.inner, self.reuse = schedule, inner, reuse
+        self.together = {o.at: g.operations for g in groups for o in g.operations}
         self.stores: list[Store] = []
         self.places: dict[int, Place] = {}
         self.work = {o.value.id: o for o in schedule.operations if o.slot is None}
@@ -129,11 +137,13 @@ class Storage:
         return True
 
     def _reads_in_step(self, reader: Operation, place: Place) -> bool:
-        """Whether whatever the operation reads of these elements, it reads where it writes."""
-        for operand in reader.operands:
-            at = self.place(operand) if self._has_place(operand) else None
-            if at is not None and at.overlaps(place) and (at != place or operand.shape != reader.value.shape):
-                return False
+        """Whether whatever the operation, or its group, reads of these elements, it reads where it writes."""
+        for operation in self.together.get(reader.at, [reader]):
+            for operand in operation.operands:
+                at = self.place(operand) if self._has_place(operand) else None
+                aligned = at == place and operand.shape == reader.value.shape
+                if at is not None and at.overlaps(place) and not aligned:
+                    return False
         return True
 
     # --- places
@@ -249,7 +259,9 @@ class Storage:
         value = operation.value
         if value.op not in POINTWISE:
             return None
-        for operand in operation.operands:
+        group = self.together.get(operation.at, [operation])
+        read = {s.id: s for o in group if o.at <= operation.at for s in o.operands}
+        for operand in read.values():
             if operand.shape != value.shape or operand.dtype != value.dtype or not self._has_place(operand):
                 continue
             place = self.place(operand)

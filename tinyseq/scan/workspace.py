@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tinyseq.backend import Array, Words, words_of
-from tinyseq.scan.emit import Key
+from tinyseq.scan.source import Key
 from tinyseq.scan.storage import Kind, Place, Store
 
 Index = np.ndarray[Any, Any]

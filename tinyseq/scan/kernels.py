@@ -1,0 +1,68 @@
+"""Kernels on disk: numba compiles a source once for each user and machine, not once for each process."""
+
+import hashlib
+import importlib.util
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from tinyseq.errors import ConfigError
+
+
+def emitter_name(backend: str) -> str:
+    """Which emitter compiles steps: TINYSEQ_EMITTER (numpy or numba), else numba where it is installed."""
+    wanted = os.environ.get("TINYSEQ_EMITTER", "")
+    if wanted not in ("", "numpy", "numba"):
+        raise ConfigError(f"TINYSEQ_EMITTER is {wanted!r}: set it to numpy or numba, or not at all.")
+    if backend != "numpy":
+        return "numpy"  # numba compiles for the CPU; the NumPy emitter's words are CuPy's too
+    if wanted == "numba" and not _has_numba():
+        raise ConfigError("TINYSEQ_EMITTER=numba needs numba: pip install 'tinyseq[fast]'.")
+    return wanted or ("numba" if _has_numba() else "numpy")
+
+
+@lru_cache(1)
+def _has_numba() -> bool:
+    return importlib.util.find_spec("numba") is not None
+
+
+def cache_folder() -> Path:
+    """Where kernels are kept: TINYSEQ_CACHE, else `tinyseq/kernels` in the user's cache folder."""
+    own = os.environ.get("TINYSEQ_CACHE")
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(own) if own else Path(home) / "tinyseq" / "kernels"
+
+
+@lru_cache(512)
+def load_kernels(source: str) -> dict[str, Callable[..., Any]]:
+    """The functions that `source` defines, from the file of that source if it was met before."""
+    name = "kernels_" + hashlib.sha256(f"{sys.version} {source}".encode()).hexdigest()[:24]
+    try:
+        path = _written(name, source)
+    except OSError:  # a home that cannot be written: compile in memory
+        scope: dict[str, Any] = {}
+        exec(compile(source.replace("cache=True", "cache=False"), f"<{name}>", "exec"), scope)
+        return scope
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # numba finds the module of a function that it has kept by its name
+    spec.loader.exec_module(module)
+    return vars(module)
+
+
+def _written(name: str, source: str) -> Path:
+    folder = cache_folder()
+    path = folder / f"{name}.py"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        handle, draft = tempfile.mkstemp(dir=folder, suffix=".tmp", text=True)
+        with os.fdopen(handle, "w") as file:
+            file.write(source)
+        os.replace(draft, path)  # another process sees all of it or nothing
+    return path
