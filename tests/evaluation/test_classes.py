@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tinyseq import Sequences, Tensor
 from tinyseq.errors import ConfigError, DataError, ShapeError
-from tinyseq.evaluation import MacroF1
+from tinyseq.evaluation import BinaryNats, MacroF1
 
 
 @given(lengths=st.lists(st.integers(1, 5), min_size=1, max_size=5), seed=st.integers(0, 2**32 - 1))
@@ -54,3 +54,32 @@ def test_requests_that_make_no_sense() -> None:
         MacroF1(2).update(np.array([5]), np.array([0]))
     with pytest.raises(ShapeError, match=r"do not fit targets of shape \(3,\)"):
         MacroF1(2).update(np.array([1, 0]), np.array([1, 0, 1]))
+
+
+@given(lengths=st.lists(st.integers(1, 4), min_size=1, max_size=4), seed=st.integers(0, 2**32 - 1))
+def test_binary_nats_are_a_mean_over_rows_for_any_split(backend: str, lengths: list[int], seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    scores = [3 * rng.normal(size=(n, 3)) for n in lengths]
+    targets = [rng.integers(0, 2, (n, 3)) for n in lengths]
+    nats = math.fsum(
+        math.log1p(math.exp(-x if y else x))
+        for s, t in zip(scores, targets, strict=True)
+        for x, y in zip(s.ravel().tolist(), t.ravel().tolist(), strict=True)
+    )
+    whole, parts = BinaryNats(), BinaryNats()
+    whole.update(Sequences.from_list(scores), Sequences.from_list(targets))
+    for s, t in zip(scores, targets, strict=True):
+        one = BinaryNats()
+        one.update(s, t)
+        parts.merge(one)
+    assert whole.value() == pytest.approx(nats / sum(lengths), rel=1e-12)
+    assert parts.value() == pytest.approx(whole.value(), rel=1e-12)
+
+
+def test_binary_nats_of_nothing_and_of_extremes() -> None:
+    metric = BinaryNats()
+    assert math.isnan(metric.value())
+    metric.update(np.array([[1e4, -1e4]], "f4"), np.array([[1, 1]]))
+    assert metric.value() == 1e4
+    with pytest.raises(ShapeError, match=r"log-odds of shape \(1, 2\) and targets of shape \(1, 3\) differ"):
+        metric.update(np.zeros((1, 2)), np.zeros((1, 3)))

@@ -61,3 +61,36 @@ class MacroF1(Metric):
         scores = self.report()
         seen = scores[~np.isnan(scores)]
         return float(seen.mean()) if seen.size else math.nan
+
+
+class BinaryNats(Metric):
+    """The negative log-likelihood per row of labels that are each on or off, in nats.
+
+    `update(log_odds, targets)` takes log-odds (..., labels) and targets of the same shape, 0 and 1, as
+    Sequences or arrays. NaN before any row.
+    """
+
+    def __init__(self) -> None:
+        self.nats = 0.0
+        self.count = 0  # of rows
+
+    @no_grad()
+    def update(self, log_odds: Any, targets: Any) -> None:
+        """Take in one batch."""
+        scores, labels = paired("BinaryNats", log_odds, targets)
+        if scores.shape != labels.shape or scores.ndim < 1:
+            raise ShapeError(
+                f"BinaryNats: log-odds of shape {scores.shape} and targets of shape {labels.shape} differ."
+            )
+        x, y = scores.astype("float64"), labels.astype("float64")
+        self.nats += float((y * ops.softplus(-x) + (1 - y) * ops.softplus(x)).sum().item())
+        self.count += math.prod(scores.shape[:-1])
+
+    def merge(self, other: "BinaryNats") -> None:
+        """Take in all that `other` has seen."""
+        self.nats += other.nats
+        self.count += other.count
+
+    def value(self) -> float:
+        """The mean over everything seen so far."""
+        return self.nats / self.count if self.count else math.nan

@@ -1,0 +1,39 @@
+"""The head that reads labels off a longer sequence, such as digits off a recording."""
+
+from typing import Any
+
+from tinyseq.contracts import Head, Metric
+from tinyseq.engine import Tensor
+from tinyseq.errors import ConfigError
+from tinyseq.evaluation import ErrorRate, ExactMatch
+from tinyseq.nn import Linear
+from tinyseq.registry import losses
+
+
+class CTCHead(Head):
+    """Scores for every class, `blank` among them, from the features of each step; trained by CTC.
+
+    targets: the labels of each sequence, as Sequences or as a list of integer sequences, which may be empty.
+    """
+
+    def __init__(self, input_size: int, classes: int, *, blank: int = 0) -> None:
+        if not 0 <= blank < classes:
+            raise ConfigError(f"CTCHead({input_size}, {classes}): blank is one of the classes, not {blank}.")
+        self.input_size = input_size
+        self.classes = classes
+        self.projection = Linear(input_size, classes)
+        self.criterion: Any = losses["ctc"](blank=blank)
+
+    def loss(self, features: Any, targets: Any) -> Tensor:
+        """The CTC loss per label."""
+        loss: Tensor = self.criterion(self.projection(features), targets)
+        return loss
+
+    def predict(self, features: Any) -> list[Any]:
+        """The labels of each sequence, integers, which the likeliest path reads as."""
+        labels: list[Any] = self.criterion.decode(self.projection(features))
+        return labels
+
+    def metrics(self) -> dict[str, Metric]:
+        """The label error rate, and the share of sequences without any error."""
+        return {"error_rate": ErrorRate(), "exact_match": ExactMatch()}
