@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tinyseq import ops, primitive
+from tinyseq.backend.blocks import by_rows
 from tinyseq.contracts import Loss, Reduction
 from tinyseq.errors import ConfigError, ShapeError
 from tinyseq.pairing import beside, check_classes, check_reduction, paired, reduced
@@ -75,12 +76,16 @@ class CrossEntropy(Loss):
 @primitive
 def soft_cross_entropy(xp: Any, logits: Any, weights: Any) -> Any:
     """Sum over classes c of weights[c] (-log softmax(logits)[c]); weights: (classes,), constant."""
-    top = xp.stop_gradient(logits.max(axis=-1, keepdims=True))
-    z = logits - top
-    log_sum = xp.log(xp.exp(z).sum(axis=-1, keepdims=True))
-    y = (weights * (log_sum - z)).sum(axis=-1)
 
-    def pullback(g: Any) -> tuple[Any, None]:
-        return xp.expand_dims(g, -1) * (weights.sum() * xp.exp(logits - top - log_sum) - weights), None
+    def losses(x: Any) -> Any:
+        top = xp.stop_gradient(x.max(axis=-1, keepdims=True))
+        z = x - top
+        log_sum = xp.log(xp.exp(z).sum(axis=-1, keepdims=True))
+        return (weights * (log_sum - z)).sum(axis=-1), top, log_sum
 
-    return y, pullback
+    y, top, log_sum = by_rows(xp, losses, logits)
+
+    def gradient(x: Any, top: Any, log_sum: Any, g: Any) -> Any:
+        return xp.expand_dims(g, -1) * (weights.sum() * xp.exp(x - top - log_sum) - weights)
+
+    return y, lambda g: (by_rows(xp, gradient, logits, top, log_sum, g), None)

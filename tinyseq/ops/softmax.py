@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from tinyseq.backend.blocks import by_rows
 from tinyseq.engine import primitive
 from tinyseq.errors import ShapeError
 from tinyseq.ops._axes import Axis, axes_of
@@ -70,14 +71,18 @@ def softmax_cross_entropy(xp, logits, targets):
             f"softmax_cross_entropy() of logits {tuple(shape)} needs targets of shape {tuple(shape[:-1])}, "
             f"one class for each row; got {tuple(targets.shape)}."
         )
-    _, shift, _, total = _exponentials(xp, logits, -1)
-    log_total = xp.log(total)  # kept apart from the maximum, which would round small differences away
-    at = xp.expand_dims(targets, -1)
-    y = xp.squeeze(log_total - (xp.take_along_axis(logits, at, axis=-1) - shift), -1)
 
-    def pullback(g):
+    def losses(x, t):
+        _, shift, _, total = _exponentials(xp, x, -1)
+        log_total = xp.log(total)  # kept apart from the maximum, which would round small differences away
+        chosen = xp.take_along_axis(x, xp.expand_dims(t, -1), axis=-1)
+        return xp.squeeze(log_total - (chosen - shift), -1), shift, log_total
+
+    y, shift, log_total = by_rows(xp, losses, logits, targets)
+
+    def gradient(x, t, shift, log_total, g):
         g = xp.expand_dims(g, -1)
-        right = xp.add_along_axis(g, at, axis=len(shape) - 1, size=shape[-1])
-        return g * xp.exp(logits - shift - log_total) - right, None
+        right = xp.add_along_axis(g, xp.expand_dims(t, -1), axis=len(shape) - 1, size=shape[-1])
+        return g * xp.exp(x - shift - log_total) - right
 
-    return y, pullback
+    return y, lambda g: (by_rows(xp, gradient, logits, targets, shift, log_total, g), None)
