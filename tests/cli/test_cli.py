@@ -26,21 +26,6 @@ def text(tmp_path):
     return path
 
 
-@pytest.fixture
-def command(capsys):
-    """Run `tinyseq ARGUMENTS` in this process: exit code, standard output, standard error."""
-
-    def run(*arguments):
-        try:
-            code = main([str(a) for a in arguments])
-        except SystemExit as stop:  # argparse
-            code = stop.code
-        shown = capsys.readouterr()
-        return code, shown.out, shown.err
-
-    return run
-
-
 def epochs_in(out):
     return re.findall(r"^epoch .*$", out, re.M)
 
@@ -108,15 +93,6 @@ def test_the_saved_model_writes(command, text, tmp_path):
     assert isinstance(tinyseq.load(run / "model.safetensors"), tinyseq.nn.SequenceModel)
 
 
-def refused(command, *arguments):
-    """The one sentence on standard error that goes with exit code 2."""
-    code, _, err = command(*arguments)
-    assert code == 2
-    assert "Traceback" not in err
-    assert err.endswith("\n")
-    return err.rstrip("\n")
-
-
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
@@ -129,21 +105,21 @@ def refused(command, *arguments):
         ("broken.gz", b"not gzip", "cannot be decompressed"),
     ],
 )
-def test_a_text_that_cannot_be_used_is_one_sentence(command, tmp_path, name, content, message):
+def test_a_text_that_cannot_be_used_is_one_sentence(refused, tmp_path, name, content, message):
     path = tmp_path / name
     if content is not None:
         path.write_bytes(content)
-    sentence = refused(command, "train-lm", "--text", path, *SMALL)
+    sentence = refused("train-lm", "--text", path, *SMALL)
     assert re.search(message, sentence)
     assert "\n" not in sentence
 
 
-def test_a_directory_and_a_huge_file_are_no_texts(command, tmp_path):
-    assert "is a directory" in refused(command, "train-lm", "--text", tmp_path)
+def test_a_directory_and_a_huge_file_are_no_texts(refused, tmp_path):
+    assert "is a directory" in refused("train-lm", "--text", tmp_path)
     huge = tmp_path / "huge.txt"
     with huge.open("wb") as file:
         file.truncate(2**40)  # sparse: it takes no space
-    assert "the most that is read into memory at once" in refused(command, "train-lm", "--text", huge)
+    assert "the most that is read into memory at once" in refused("train-lm", "--text", huge)
 
 
 @pytest.mark.parametrize(
@@ -160,59 +136,60 @@ def test_a_directory_and_a_huge_file_are_no_texts(command, tmp_path):
         ("--bogus", "1", "unrecognized arguments: --bogus 1"),
     ],
 )
-def test_a_bad_number_is_one_sentence(command, text, option, value, message):
-    sentence = refused(command, "train-lm", "--text", text, option, value)
+def test_a_bad_number_is_one_sentence(refused, text, option, value, message):
+    sentence = refused("train-lm", "--text", text, option, value)
     assert message in sentence
     assert "--help)" in sentence
     assert "\n" not in sentence
 
 
-def test_an_unknown_cell_gets_a_near_name(command, text):
-    sentence = refused(command, "train-lm", "--text", text, "--cell", "lsmt")
+def test_an_unknown_cell_gets_a_near_name(refused, text):
+    sentence = refused("train-lm", "--text", text, "--cell", "lsmt")
     assert sentence.startswith("tinyseq: No cell named 'lsmt'. Did you mean 'lstm'?")
 
 
-def test_directories_that_cannot_be_used_are_refused_before_training(command, text, tmp_path):
-    assert "cannot hold checkpoints" in refused(command, "train-lm", "--text", text, *SMALL, "--save", text)
-    assert "--resume goes on with a saved run" in refused(command, "train-lm", "--text", text, "--resume")
+def test_directories_that_cannot_be_used_are_refused_before_training(refused, text, tmp_path):
+    assert "cannot hold checkpoints" in refused("train-lm", "--text", text, *SMALL, "--save", text)
+    assert "--resume goes on with a saved run" in refused("train-lm", "--text", text, "--resume")
     nowhere = tmp_path / "nowhere"
-    assert "There is no file" in refused(command, "train-lm", "--text", text, "--resume", "--save", nowhere)
-    assert "There is no model in" in refused(command, "sample", nowhere)
+    assert "There is no file" in refused("train-lm", "--text", text, "--resume", "--save", nowhere)
+    assert "There is no model in" in refused("sample", nowhere)
     assert not nowhere.exists()
 
 
-def test_a_saved_run_is_neither_overwritten_nor_mixed_with_another(command, text, tmp_path):
+def test_a_saved_run_is_neither_overwritten_nor_mixed_with_another(command, refused, text, tmp_path):
     run = tmp_path / "run"
     command("train-lm", "--text", text, *SMALL, "--save", run)
     again = ["train-lm", "--text", text, "--save", run]
-    assert "already holds a run: go on with it by --resume" in refused(command, *again)
-    sentence = refused(command, *again, "--resume", "--hidden", 9)
+    assert "already holds a run: go on with it by --resume" in refused(*again)
+    sentence = refused(*again, "--resume", "--hidden", 9)
     assert "has --hidden 8 and cannot go on with --hidden 9" in sentence
     other = tmp_path / "other.txt"
     other.write_text(TEXT + "more")
-    sentence = refused(command, "train-lm", "--text", other, "--save", run, "--resume")
+    sentence = refused("train-lm", "--text", other, "--save", run, "--resume")
     assert f"is not the text that the run in {run} was trained on ({text})" in sentence
     (run / "checkpoint.safetensors").write_bytes(b"\1\2\3")
-    assert "cut short" in refused(command, *again, "--resume")
+    assert "cut short" in refused(*again, "--resume")
 
 
-def test_a_prompt_of_unknown_characters_is_refused(command, text, tmp_path):
+def test_a_prompt_of_unknown_characters_is_refused(command, refused, text, tmp_path):
     run = tmp_path / "run"
     command("train-lm", "--text", text, *SMALL, "--save", run)
-    assert "never seen ('X' 'é'): leave them out" in refused(command, "sample", run, "--prompt", "thé X")
-    assert "--prompt is empty" in refused(command, "sample", run, "--prompt", "")
+    assert "never seen ('X' 'é'): leave them out" in refused("sample", run, "--prompt", "thé X")
+    assert "--prompt is empty" in refused("sample", run, "--prompt", "")
     (run / "model.safetensors").unlink()
-    assert "has finished no epoch" in refused(command, "sample", run)
+    assert "has finished no epoch" in refused("sample", run)
 
 
-def test_help_and_version(command):
+def test_help_and_version(command, refused):
     assert command("--version") == (0, f"tinyseq {tinyseq.__version__}\n", "")
     code, out, _ = command("--help")
     assert code == 0
-    assert re.findall(r"^    (\S+) ", out, re.M) == ["demo", "train-lm", "sample"]
-    for name in ("demo", "train-lm", "sample"):
+    commands = ["demo", "train-lm", "sample", "train", "check", "plugins"]
+    assert re.findall(r"^    (\S+) ", out, re.M) == commands
+    for name in commands:
         assert command(name, "--help")[0] == 0
-    assert "required: COMMAND" in refused(command)
+    assert "required: COMMAND" in refused()
 
 
 def test_the_demo_learns_and_writes(command, monkeypatch):

@@ -5,12 +5,15 @@ import math
 from collections.abc import Callable
 from typing import NoReturn
 
+BROKEN, WRONG = 1, 2
+"""Exit codes: what was to be checked is broken, or what was given cannot be used."""
+
 
 class Parser(argparse.ArgumentParser):
     """An ArgumentParser that says what is wrong, where help is, and nothing else."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
+        self.exit(WRONG, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
 
 
 class Formatter(argparse.RawDescriptionHelpFormatter):

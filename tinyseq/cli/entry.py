@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from io import TextIOWrapper
 
 import tinyseq
-from tinyseq.cli import demo, sample, train_lm
-from tinyseq.cli.arguments import Formatter, Parser
+from tinyseq.cli import demo, plugins, sample, train, train_lm
+from tinyseq.cli.arguments import WRONG, Formatter, Parser
 from tinyseq.errors import TinyseqError
 
-WRONG, INTERRUPTED = 2, 130
+INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -20,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="replace")  # a terminal that lacks a letter shows a question mark
     args = parser().parse_args(arguments)
     try:
-        args.run(args)
+        code = args.run(args)  # None where all is well
         sys.stdout.flush()
     except TinyseqError as error:
         return _say(f"tinyseq: {error}", WRONG)
@@ -30,7 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _say(f"\ntinyseq: {stop if stop.args else 'stopped'}", INTERRUPTED)
     except BrokenPipeError:  # the reader, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
+        return 0
+    return int(code or 0)
 
 
 def parser() -> Parser:
@@ -43,7 +44,7 @@ def parser() -> Parser:
     )
     top.add_argument("--version", action="version", version=f"tinyseq {tinyseq.__version__}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (demo, train_lm, sample):
+    for command in (demo, train_lm, sample, train, plugins):
         command.add_parser(commands)
     return top
 

@@ -1,19 +1,19 @@
-"""The model behind `demo`, `train-lm` and `sample`: embedding, recurrent layers, softmax over symbols."""
+"""The models behind `demo`, `train-lm`, `train` and `sample`, which predict the next symbol of a text."""
 
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from tinyseq import random
 from tinyseq.data import ContiguousWindows, Vocabulary
 from tinyseq.errors import DataError
 from tinyseq.nn import Embedding, SequenceModel
-from tinyseq.optim import Adam
+from tinyseq.optim import Adam, Optimizer
 from tinyseq.registry import cells, describe, heads, layers, load
 from tinyseq.scan import Recurrent
-from tinyseq.training import Epoch, SaveBest, Trainer, carried_state
+from tinyseq.training import Epoch, SaveBest, Trainer, carried_state, whole_sequences
 from tinyseq.training.checkpoints import read_checkpoint
 from tinyseq.training.trainer import CHECKPOINT
 
@@ -39,11 +39,23 @@ class Settings:
 def build(settings: Settings, vocabulary_size: int) -> SequenceModel:
     """A model with new weights, drawn from the process's random numbers."""
     cell = cells[settings.cell]
+    embed = Embedding(vocabulary_size, settings.embedding)
     widths = [settings.embedding] + [settings.hidden] * settings.layers
     recurrent = [Recurrent(cell(m, n)) for m, n in itertools.pairwise(widths)]
     encoder = recurrent[0] if len(recurrent) == 1 else layers["deep"](*recurrent)
     head = heads["language-model"](settings.hidden, vocabulary_size)
-    return SequenceModel(Embedding(vocabulary_size, settings.embedding), encoder, head)
+    return SequenceModel(embed, encoder, head)
+
+
+class Cut(Protocol):
+    """How to cut a text: into how many streams, windows of how many symbols, and a part to validate on."""
+
+    @property
+    def batch(self) -> int: ...
+    @property
+    def window(self) -> int: ...
+    @property
+    def valid_fraction(self) -> float: ...
 
 
 @dataclass(frozen=True)
@@ -55,7 +67,7 @@ class Corpus:
     valid: ContiguousWindows | None
 
     @classmethod
-    def cut(cls, text: str, settings: Settings) -> "Corpus":
+    def cut(cls, text: str, settings: Cut) -> "Corpus":
         """Raises DataError if either part is too short for the batch."""
         vocabulary = Vocabulary.build(text)
         ids = vocabulary.encode(text)
@@ -65,7 +77,7 @@ class Corpus:
             raise DataError(
                 f"The text has {len(ids):,} characters, of which {len(ids) - cut:,} are for validation: too "
                 f"few for {settings.batch} streams side by side, which need {needed} in each part; use a "
-                "longer text or a smaller --batch."
+                "longer text or a smaller batch."
             )
         train = ContiguousWindows(ids[:cut], settings.batch, settings.window)
         rest = ContiguousWindows(ids[cut:], settings.batch, settings.window) if cut < len(ids) else None
@@ -83,42 +95,68 @@ def trainer(
     """A Trainer of a new model, seeded, which keeps in `directory` what `resume` and `open_model` need."""
     random.seed(settings.seed)
     model = build(settings, len(corpus.vocabulary))
+    return trainer_of(
+        model,
+        Adam(model, lr=settings.lr),
+        corpus,
+        clip=settings.clip,
+        directory=directory,
+        notes={"settings": asdict(settings), **(notes or {})},
+        after_epoch=after_epoch,
+    )
+
+
+def trainer_of(
+    model: Any,
+    optimizer: Optimizer,
+    corpus: Corpus,
+    *,
+    clip: float | None,
+    patience: int | None = None,
+    directory: Path | None,
+    notes: dict[str, Any],
+    after_epoch: Sequence[Callable[[Trainer, Epoch], None]],
+) -> Trainer:
+    """A Trainer of any model of the next symbol; one with a state carries it from window to window."""
     functions = list(after_epoch)
     if directory is not None:
         functions.append(SaveBest(directory / MODEL, {"vocabulary": corpus.vocabulary.to_json()}))
     return Trainer(
         model,
-        Adam(model, lr=settings.lr),
-        carried_state,
-        clip=settings.clip,
+        optimizer,
+        carried_state if _has_state(model) else whole_sequences,
+        clip=clip,
+        patience=patience,
         directory=directory,
-        notes={"settings": asdict(settings), **(notes or {})},
+        notes=notes,
         after_epoch=functions,
     )
 
 
-def saved_notes(directory: Path) -> tuple[Settings, dict[str, Any]]:
-    """The settings and the other notes of the run in a directory. Raises DataError if there is none."""
+def _has_state(model: Any) -> bool:
+    return hasattr(model.encoder if isinstance(model, SequenceModel) else model, "scan")
+
+
+def saved_notes(directory: Path, command: str, key: str) -> dict[str, Any]:
+    """The notes of the run in a directory, which hold `key`. Raises DataError if `command` wrote none."""
     path = directory / CHECKPOINT
     _, record = read_checkpoint(path)
-    try:
-        return Settings(**record["notes"]["settings"]), record["notes"]
-    except (KeyError, TypeError):
-        raise DataError(f"{path} is the checkpoint of another program than tinyseq train-lm.") from None
+    notes: Any = record.get("notes")
+    if not (isinstance(notes, dict) and isinstance(notes.get(key), dict)):
+        raise DataError(f"{path} is the checkpoint of another program than tinyseq {command}.")
+    return notes
 
 
 def open_model(directory: Path) -> tuple[SequenceModel, Vocabulary]:
-    """The best model in a directory that `train-lm` wrote, and its vocabulary; DataError for other ones."""
+    """The best model in a directory of a saved run, and its vocabulary; DataError for any other."""
     path = directory / MODEL
     if not path.is_file():
         if (directory / CHECKPOINT).is_file():
-            raise DataError(
-                f"The run in {directory} has finished no epoch: go on with tinyseq train-lm --resume."
-            )
+            raise DataError(f"The run in {directory} has finished no epoch: go on with it by --resume.")
         raise DataError(
             f"There is no model in {directory}: train one with tinyseq train-lm --save {directory}."
         )
     model, vocabulary = load(path), describe(path).extra.get("vocabulary")
     if not isinstance(model, SequenceModel) or not isinstance(vocabulary, str):
-        raise DataError(f"{path} is no language model of tinyseq train-lm.")
+        raise DataError(f"{path} is no language model of tinyseq train-lm or train.")
     return model, Vocabulary.from_json(vocabulary)

@@ -1,19 +1,17 @@
 """tinyseq train-lm: a character language model of one's own text."""
 
 import argparse
-import hashlib
-import shlex
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 from tinyseq.cli.arguments import Formatter, number, whole
-from tinyseq.cli.console import epoch_printer, show_table
+from tinyseq.cli.console import epoch_printer
 from tinyseq.cli.language_model import Corpus, Settings, saved_notes, trainer
+from tinyseq.cli.session import carry_out, fingerprint, require_fresh, require_same_text, text_rows
 from tinyseq.data import read_text
 from tinyseq.errors import ConfigError, DataError
 from tinyseq.registry import cells
-from tinyseq.training.trainer import CHECKPOINT
 
 EPOCHS = 3
 EXAMPLES = """\
@@ -72,47 +70,33 @@ def run(args: argparse.Namespace) -> None:
     directory: Path | None = given.get("save")
     epochs: int = given.get("epochs", EPOCHS)
     text = read_text(args.text)
-    fingerprint = hashlib.sha256(text.encode()).hexdigest()
+    notes = {"text": str(args.text), "sha256": fingerprint(text)}
     resume = "resume" in given
     if resume:
-        settings = _resumed_settings(given, directory, fingerprint)
+        settings = _resumed_settings(given, directory, notes["sha256"])
     else:
-        _require_fresh(directory)
+        require_fresh(directory)
         settings = Settings(**_options(given))
     corpus = Corpus.cut(text, settings)
     show = epoch_printer(epochs)
-    notes = {"text": str(args.text), "sha256": fingerprint}
     training = trainer(settings, corpus, directory=directory, notes=notes, after_epoch=[show])
-    if resume:
-        training.resume()
-    show_table(_rows(args.text, text, corpus, settings, training.model.parameter_count(), directory))
-    print(flush=True)
-    done = training.progress
-    if done.epoch >= epochs:
-        print(f"All {done.epoch} epochs are done; --epochs {done.epoch + 1} would train on.")
-        return
-    if resume:
-        print(f"goes on in epoch {done.epoch + 1} after {done.step:,} steps", flush=True)
-    try:
-        training.fit(corpus.train, corpus.valid, epochs=epochs)
-    except KeyboardInterrupt as stop:
-        raise KeyboardInterrupt(_how_to_resume(args, directory, epochs, str(stop))) from None
-    if directory is not None:
-        print(f'\nLet it write: tinyseq sample {directory} --prompt "..."')
-
-
-def _rows(
-    path: Path, text: str, corpus: Corpus, settings: Settings, parameters: int, directory: Path | None
-) -> list[tuple[str, str]]:
-    """What is about to happen."""
-    valid = 0 if corpus.valid is None else corpus.valid.tokens
     layers = "1 layer" if settings.layers == 1 else f"{settings.layers} layers"
-    return [
-        ("text", f"{path}: {len(text):,} characters, {len(corpus.vocabulary)} of them different"),
-        ("parts", f"{corpus.train.tokens:,} characters to train on, {valid:,} to validate on"),
+    parameters = training.model.parameter_count()
+    rows = [
+        *text_rows(str(args.text), text, corpus),
         ("model", f"{settings.cell}, {layers} of {settings.hidden}: {parameters:,} parameters"),
         ("saved in", "nowhere (no --save)" if directory is None else str(directory)),
     ]
+    again = ["train-lm", "--text", args.text, "--save", directory, "--resume", "--epochs", epochs]
+    carry_out(
+        training,
+        corpus,
+        rows,
+        epochs=epochs,
+        resume=resume,
+        resume_with=list(map(str, again)),
+        option="--epochs {}",
+    )
 
 
 def _options(given: dict[str, Any]) -> dict[str, Any]:
@@ -120,18 +104,15 @@ def _options(given: dict[str, Any]) -> dict[str, Any]:
     return {field.name: given[field.name] for field in fields(Settings) if field.name in given}
 
 
-def _require_fresh(directory: Path | None) -> None:
-    if directory is not None and (directory / CHECKPOINT).exists():
-        raise ConfigError(
-            f"{directory} already holds a run: go on with it by --resume, or choose another directory."
-        )
-
-
-def _resumed_settings(given: dict[str, Any], directory: Path | None, fingerprint: str) -> Settings:
+def _resumed_settings(given: dict[str, Any], directory: Path | None, sha256: str) -> Settings:
     """The settings of the run in `directory`. Raises ConfigError or DataError if others are asked for."""
     if directory is None:
         raise ConfigError("--resume goes on with a saved run: name its directory with --save DIR.")
-    settings, notes = saved_notes(directory)
+    notes = saved_notes(directory, "train-lm", "settings")
+    try:
+        settings = Settings(**notes["settings"])
+    except TypeError as error:
+        raise DataError(f"The run in {directory} is of another tinyseq: {error}.") from None
     for name, value in _options(given).items():
         before = asdict(settings)[name]
         if value != before:
@@ -140,25 +121,5 @@ def _resumed_settings(given: dict[str, Any], directory: Path | None, fingerprint
                 f"The run in {directory} has --{option} {before} and cannot go on with --{option} {value}: "
                 "leave the option out, or start a new run in another directory."
             )
-    if notes.get("sha256") != fingerprint:
-        raise DataError(
-            f"{given['text']} is not the text that the run in {directory} was trained on "
-            f"({notes.get('text')}): resume with that text."
-        )
+    require_same_text(directory, notes, given["text"], sha256)
     return settings
-
-
-def _how_to_resume(args: argparse.Namespace, directory: Path | None, epochs: int, reason: str) -> str:
-    if directory is None:
-        return f"{reason or 'stopped'}; nothing was saved (no --save)."
-    resume = [
-        "train-lm",
-        "--text",
-        str(args.text),
-        "--save",
-        str(directory),
-        "--resume",
-        "--epochs",
-        str(epochs),
-    ]
-    return f"{reason or 'stopped'}; go on with: tinyseq {shlex.join(resume)}"

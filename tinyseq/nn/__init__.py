@@ -7,6 +7,7 @@ from tinyseq.nn.layers import LayerNorm as LayerNorm
 from tinyseq.nn.layers import Linear as Linear
 from tinyseq.nn.layers import Residual as Residual
 from tinyseq.nn.layers import Sequential as Sequential
+from tinyseq.nn.layers import positionwise as positionwise
 from tinyseq.nn.model import SequenceModel as SequenceModel
 from tinyseq.nn.module import Module as Module
 from tinyseq.nn.module import Parameter as Parameter

@@ -1,0 +1,143 @@
+"""tinyseq train and tinyseq check: a run that a TOML file describes."""
+
+import argparse
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from tinyseq import random
+from tinyseq.cli.arguments import WRONG, Formatter
+from tinyseq.cli.console import epoch_printer
+from tinyseq.cli.language_model import Corpus, saved_notes, trainer_of
+from tinyseq.cli.session import carry_out, fingerprint, require_fresh, require_same_text, text_rows
+from tinyseq.data import demo_text, read_text
+from tinyseq.errors import ConfigError
+from tinyseq.registry import build
+from tinyseq.registry.run_file import Run
+from tinyseq.registry.run_file import check as mistakes_in
+from tinyseq.registry.run_file import read as read_run
+
+EXAMPLE = """\
+example of a file:
+  [model.embed]
+  class = "embedding"
+  num_embeddings = "data.vocabulary_size"
+  embedding_size = 64
+
+  [model.encoder]
+  class = "recurrent"
+  cell = { class = "lstm", input_size = 64, hidden_size = 128 }
+
+  [model.head]
+  class = "language-model"
+  input_size = 128
+  vocabulary_size = "data.vocabulary_size"
+
+  [data]
+  text = "book.txt"
+
+  [training]
+  epochs = 5
+  directory = "runs/book"
+"""
+
+
+def add_parser(commands: Any) -> None:
+    """Add both commands to `tinyseq`."""
+    for name, function, text in (
+        ("train", train, "train what a TOML file describes: model, data and training"),
+        ("check", check, "list every mistake in such a file, with its line"),
+    ):
+        parser = commands.add_parser(
+            name,
+            help=text,
+            description=f"{text[0].upper()}{text[1:]}.",
+            epilog=EXAMPLE,
+            formatter_class=Formatter,
+        )
+        parser.set_defaults(run=function)
+        parser.add_argument(
+            "file", metavar="FILE", type=Path, help="the run file; its paths start from its folder"
+        )
+        if name == "train":
+            parser.add_argument("--resume", action="store_true", help="go on with the run in its directory")
+
+
+def check(args: argparse.Namespace) -> int:
+    """Print all mistakes; the exit code tells whether there are any."""
+    mistakes = mistakes_in(args.file)
+    for mistake in mistakes:
+        print(f"{args.file}, {mistake}")
+    if not mistakes:
+        print(f"{args.file}: no mistakes")
+    return WRONG if mistakes else 0
+
+
+def train(args: argparse.Namespace) -> None:
+    """Train, from the start or from where a checkpoint stands."""
+    run = read_run(args.file)
+    folder, options = args.file.parent, run.training
+    directory = None if options.directory is None else folder / options.directory
+    name, text = _text(run, folder)
+    notes = {"run": _identity(run), "text": name, "sha256": fingerprint(text)}
+    if args.resume:
+        _require_same_run(args.file, directory, notes)
+    else:
+        require_fresh(directory)
+    corpus = Corpus.cut(text, run.data)
+    random.seed(options.seed)
+    model = build(run.model_config(vocabulary_size=len(corpus.vocabulary)))
+    training = trainer_of(
+        model,
+        build(options.optimizer, parameters=model),
+        corpus,
+        clip=options.clip,
+        patience=options.patience,
+        directory=directory,
+        notes=notes,
+        after_epoch=[epoch_printer(options.epochs)],
+    )
+    rows = [
+        *text_rows(name, text, corpus),
+        ("model", f"{args.file}: {model.parameter_count():,} parameters"),
+        ("saved in", "nowhere (no training.directory)" if directory is None else str(directory)),
+    ]
+    carry_out(
+        training,
+        corpus,
+        rows,
+        epochs=options.epochs,
+        resume=args.resume,
+        resume_with=["train", str(args.file), "--resume"],
+        option=f"epochs = {{}} in {args.file}",
+    )
+
+
+def _text(run: Run, folder: Path) -> tuple[str, str]:
+    """The name of the text, and the text."""
+    if run.data.text is None:
+        return "the prose in Python's own documentation", demo_text()
+    path = folder / run.data.text
+    return str(path), read_text(path)
+
+
+def _identity(run: Run) -> dict[str, Any]:
+    """What may not change when a run is resumed; how long it is may, and where its files are."""
+    options = asdict(run.training)
+    kept = {key: options[key] for key in ("seed", "optimizer", "clip")}
+    data = {key: value for key, value in asdict(run.data).items() if key != "text"}
+    return {"model": run.model, "data": data, "training": kept}
+
+
+def _require_same_run(file: Path, directory: Path | None, notes: dict[str, Any]) -> None:
+    """Raise ConfigError or DataError unless the run in `directory` is the one that `file` describes."""
+    if directory is None:
+        raise ConfigError(f"--resume goes on with a saved run: name its directory in {file}, [training].")
+    before = saved_notes(directory, "train", "run")
+    changed = [part for part, value in notes["run"].items() if before["run"].get(part) != value]
+    if changed:
+        raise ConfigError(
+            f"{file} has changed in {' and '.join(f'[{part}]' for part in changed)} since the run in "
+            f"{directory} began: change it back, or start a new run in another directory."
+        )
+    require_same_text(directory, before, notes["text"], notes["sha256"])
