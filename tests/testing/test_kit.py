@@ -111,6 +111,11 @@ def test_a_report_counts_what_ran_of_what_applies() -> None:
             "context='all': choose from position, past, future, both, halves.",
         ),
         (Plain, {"cases": CASE, "kind": "gate"}, "There is no kind 'gate'; choose from cell, layer, "),
+        (
+            Plain,
+            {"cases": [{"size": 3}]},
+            "The case Plain(size=3) is no call of Plain: missing a required argument",
+        ),
         (object, {"cases": CASE}, "is no component that the conformance kit knows"),
         (
             Embedding,

@@ -11,9 +11,9 @@ from typing import Any
 from tinyseq import random
 from tinyseq.backend import use
 from tinyseq.errors import ConfigError
-from tinyseq.testing.law import CannotRun, DoesNotApply, Example, Law, Undeclared, Violation, laws_of
+from tinyseq.testing.law import CannotRun, DoesNotApply, Example, Law, Violation, laws_of
 from tinyseq.testing.report import Outcome, Report
-from tinyseq.testing.subject import CONTEXTS, KINDS, Case, Declared, Subject, kind_of
+from tinyseq.testing.subject import CONTEXTS, KINDS, Case, Declared, Subject, Undeclared, kind_of
 
 DRAWS = 5
 

@@ -9,7 +9,6 @@ import numpy as np
 
 from tinyseq.backend import to_numpy
 from tinyseq.engine import Tensor
-from tinyseq.errors import ConfigError
 from tinyseq.sequences import Sequences
 
 if TYPE_CHECKING:
@@ -42,10 +41,6 @@ TOGETHER = (Example((1, 1), 0), Example((2, 1), 1), Example((1, 3, 2), 2))
 
 class Violation(AssertionError):
     """A counterexample to a law, in words."""
-
-
-class Undeclared(ConfigError):
-    """Something that an author has to declare before the laws can be tried."""
 
 
 class CannotRun(Exception):

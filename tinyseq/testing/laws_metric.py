@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from tinyseq.scan.state import flatten
-from tinyseq.testing.law import TOGETHER, Example, Undeclared, equal, law
-from tinyseq.testing.subject import Subject
+from tinyseq.testing.law import TOGETHER, Example, equal, law
+from tinyseq.testing.subject import Subject, Undeclared
 
 
 def _batches(s: Subject, metric: Any, example: Example) -> list[tuple[Any, ...]]:

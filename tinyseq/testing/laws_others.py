@@ -7,11 +7,11 @@ import numpy as np
 from tinyseq import random
 from tinyseq.engine import Tensor
 from tinyseq.nn import Parameter
-from tinyseq.testing.law import Example, Undeclared, Violation, array, equal, law
+from tinyseq.testing.law import Example, Violation, array, equal, law
 from tinyseq.testing.laws_common import global_randomness
 from tinyseq.testing.laws_gradient import shortened
 from tinyseq.testing.rules import check_rule
-from tinyseq.testing.subject import Subject
+from tinyseq.testing.subject import Subject, Undeclared
 
 ONE = (Example((1,), 0), Example((3,), 1))
 

@@ -13,8 +13,8 @@ from tinyseq.nn import Module
 from tinyseq.scan import scan
 from tinyseq.scan.state import flatten, names, rebuild, tree_map
 from tinyseq.sequences import Layout, Sequences
-from tinyseq.testing.law import Example, Undeclared, array
-from tinyseq.testing.subject import Subject
+from tinyseq.testing.law import Example, array
+from tinyseq.testing.subject import Subject, Undeclared
 
 COMPUTING = ("cell", "layer", "loss", "head", "model")
 """The kinds that compute outputs from inputs and Parameters."""

@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -33,6 +34,10 @@ class Declared:
     ignored: Any = None
     mines: bool = False
     skip: Mapping[str, str] = field(default_factory=dict)
+
+
+class Undeclared(ConfigError):
+    """Something that an author has to declare, or to declare otherwise, before the laws can be tried."""
 
 
 class Subject:
@@ -73,11 +78,14 @@ class Subject:
         if self.kind in ("op", "initializer", "optimizer"):
             assert isinstance(self.case, Mapping)
             return functools.partial(self.component, **self.case)
-        if isinstance(self.case, Mapping):
-            return self.component(**copy.deepcopy(dict(self.case)))
-        if isinstance(self.case, tuple):
-            return self.component(*copy.deepcopy(self.case))
-        return self.case()
+        if not isinstance(self.case, Mapping | tuple):
+            return self.case()
+        args, kwargs = (self.case, {}) if isinstance(self.case, tuple) else ((), dict(self.case))
+        try:
+            inspect.signature(self.component).bind(*args, **kwargs)
+        except TypeError as error:
+            raise Undeclared(f"The case {self.label} is no call of {self.name}: {error}.") from None
+        return self.component(*copy.deepcopy(args), **copy.deepcopy(kwargs))
 
     def build(self, dtype: Any = np.float64) -> Any:
         """The component in evaluation, with weights that are the same every time and special nowhere.
@@ -103,7 +111,7 @@ def spread_weights(module: Module, dtype: Any, seed: int = 0) -> None:
 
 
 def kind_of(component: Any) -> str:
-    """The kind of a component, from its base class. Raises ConfigError where there is none."""
+    """The kind of a component, from its base class. Raises Undeclared where there is none."""
     if isinstance(component, type):
         bases = {"cell": Cell, "loss": Loss, "head": Head, "metric": Metric, "optimizer": Optimizer}
         for kind, base in bases.items():
@@ -113,7 +121,7 @@ def kind_of(component: Any) -> str:
             return "model" if hasattr(component, "loss") else "layer"
     elif callable(component):
         return "op" if hasattr(component, "rule") else "initializer"
-    raise ConfigError(
+    raise Undeclared(
         f"{component!r} is no component that the conformance kit knows: pass a Cell, Layer, Loss, Head, "
         f"Metric or "
         f"Optimizer class, a primitive, or an initialiser; or say kind=, one of {', '.join(KINDS)}."

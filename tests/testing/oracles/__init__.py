@@ -1,0 +1,1 @@
+"""What registered components compute, once more: in plain Python, and too slow to be wrong."""

@@ -1,0 +1,300 @@
+"""Every registered component keeps the laws of its kind: those of the conformance kit, with no false alarm.
+
+What is registered must be described here; a test says what was forgotten.
+"""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from oracles import cells, losses, metrics
+from tinyseq_cells.bidirectional import Bidirectional
+from tinyseq_cells.deep import Deep
+from tinyseq_cells.gru import GRU
+from tinyseq_cells.lstm import LSTM
+from tinyseq_cells.rnn import RNN
+
+from tinyseq import nn
+from tinyseq.registry import registries
+from tinyseq.scan import Recurrent
+from tinyseq.sequences import Layout, Sequences
+from tinyseq.testing import conformance, laws_of
+from tinyseq.testing.subject import Declared, Subject
+
+Array = np.ndarray[Any, Any]
+Lengths = tuple[int, ...]
+
+
+def ids(layer: Any, rng: np.random.Generator, rows: int) -> Array:
+    return rng.integers(0, layer.num_embeddings, rows)
+
+
+def token_ids(model: Any, rng: np.random.Generator, lengths: Lengths) -> tuple[Sequences, Sequences]:
+    layout, total = Layout(lengths), sum(lengths)
+    return Sequences(rng.integers(0, 6, total), layout), Sequences(rng.integers(0, 6, total), layout)
+
+
+def head_for(vocabulary: int, **options: Any) -> Any:
+    return registries["head"]["language-model"](3, vocabulary, **options)
+
+
+def tied_model() -> nn.SequenceModel:
+    embed = nn.Embedding(6, 3)
+    return nn.SequenceModel(embed, Recurrent(LSTM(3, 3)), head_for(6, tied=embed))
+
+
+def nn_head(width: int) -> Any:
+    return registries["head"]["language-model"](width, 6)
+
+
+def classified(head: Any, rng: np.random.Generator, lengths: Lengths) -> tuple[Sequences, Array]:
+    """A class for each sequence."""
+    return Sequences(rng.normal(size=(sum(lengths), 3)), Layout(lengths)), rng.integers(0, 4, len(lengths))
+
+
+def paired(head: Any, rng: np.random.Generator, lengths: Lengths) -> tuple[Sequences, Array]:
+    """Anchors, and then their partners in the same order."""
+    groups = np.arange(len(lengths))
+    features = Sequences(rng.normal(size=(2 * sum(lengths), 3)), Layout((*lengths, *lengths)))
+    return features, np.concatenate([groups, groups])
+
+
+def heard(head: Any, rng: np.random.Generator, lengths: Lengths) -> tuple[Sequences, Sequences]:
+    """Labels for half of the steps, which leaves room for blanks."""
+    features = Sequences(rng.normal(size=(sum(lengths), 3)), Layout(lengths))
+    return features, Sequences.from_list([rng.integers(1, 3, (n + 1) // 2) for n in lengths])
+
+
+def labelled(head: Any, rng: np.random.Generator, lengths: Lengths) -> tuple[Sequences, Sequences]:
+    """Four labels for each step, each on or off."""
+    layout, total = Layout(lengths), sum(lengths)
+    return Sequences(rng.normal(size=(total, 3)), layout), Sequences(rng.integers(0, 2, (total, 4)), layout)
+
+
+NAMES = ("O", "B-X", "I-X", "B-Y", "I-Y")
+SIZES: dict[str, Any] = {"input_size": 3, "hidden_size": 5}
+ONE_UNIT: dict[str, Any] = {"input_size": 2, "hidden_size": 1}
+
+# What each component is tried on: every offer of tinyseq's own entry points, by kind and name.
+DESCRIBED: dict[tuple[str, str], list[dict[str, Any]]] = {
+    ("cell", "rnn"): [
+        {
+            "cases": [SIZES, {**ONE_UNIT, "activation": "relu", "recurrent_init": "identity"}],
+            "reference": cells.rnn,
+        }
+    ],
+    ("cell", "gru"): [{"cases": [SIZES, {**SIZES, "reset": "after"}, ONE_UNIT], "reference": cells.gru}],
+    ("cell", "lstm"): [
+        {
+            "cases": [
+                SIZES,
+                {**SIZES, "peepholes": True},
+                {**ONE_UNIT, "gate": "hard_sigmoid", "candidate": "softplus", "cell_output": "linear"},
+            ],
+            "reference": cells.lstm,
+        }
+    ],
+    ("layer", "linear"): [
+        {
+            "cases": [
+                {"input_size": 3, "output_size": 2},
+                {"input_size": 1, "output_size": 2, "bias": False},
+            ],
+            "context": "position",
+            "reference": cells.affine,
+        }
+    ],
+    ("layer", "embedding"): [
+        {
+            "cases": [{"num_embeddings": 6, "embedding_size": 2}],
+            "inputs": ids,
+            "context": "position",
+            "reference": lambda layer, xs: layer.weight.numpy()[xs],
+        }
+    ],
+    ("layer", "dropout"): [
+        {"cases": [{"p": 0.5}], "inputs": 3, "context": "position", "reference": lambda layer, xs: xs}
+    ],
+    ("layer", "layer-norm"): [
+        {"cases": [{"size": 4}], "inputs": 4, "context": "position", "reference": cells.normal}
+    ],
+    ("layer", "sequential"): [
+        {
+            "cases": [lambda: nn.Sequential(nn.Linear(3, 4), nn.Dropout(0.3), nn.LayerNorm(4))],
+            "inputs": 3,
+            "context": "position",
+        },
+        {
+            "cases": [lambda: nn.Sequential(nn.Linear(3, 4), Recurrent(GRU(4, 2)))],
+            "inputs": 3,
+            "context": "past",
+        },
+    ],
+    ("layer", "residual"): [
+        {"cases": [lambda: nn.Residual(nn.Linear(3, 3))], "inputs": 3, "context": "position"},
+        {"cases": [lambda: nn.Residual(Recurrent(RNN(3, 3)))], "inputs": 3, "context": "past"},
+    ],
+    ("layer", "recurrent"): [
+        {"cases": [lambda: Recurrent(GRU(3, 2))]},
+        {"cases": [lambda: Recurrent(LSTM(3, 2), reverse=True)], "context": "future"},
+    ],
+    ("layer", "bidirectional"): [
+        {"cases": [lambda: Bidirectional(LSTM(3, 2), GRU(3, 2))], "context": "halves"},
+        {"cases": [lambda: Bidirectional(Deep(RNN(3, 2)), Deep(RNN(3, 2)))], "context": "halves"},
+    ],
+    ("layer", "deep"): [
+        {"cases": [lambda: Deep(GRU(3, 4), nn.Linear(4, 4), LSTM(4, 4), residual=True)]},
+        {"cases": [lambda: Deep(Bidirectional(RNN(3, 2), RNN(3, 2)), GRU(4, 3))], "context": "both"},
+    ],
+    ("loss", "cross-entropy"): [
+        {
+            "cases": [
+                {},
+                {"reduction": "none"},
+                {"reduction": "sum", "label_smoothing": 0.1, "class_weights": (0.5, 1.0, 2.0, 1.5)},
+                {"ignore_index": -100, "class_weights": (0.5, 1.0, 2.0, 1.5)},
+                {"ignore_index": 0, "label_smoothing": 0.2},
+            ],
+            "reference": losses.cross_entropy,
+            "ignored": lambda loss: loss.ignore_index,
+        }
+    ],
+    ("loss", "binary-cross-entropy"): [
+        {
+            "cases": [{}, {"reduction": "none"}, {"positive_weight": 3.0, "reduction": "sum"}],
+            "inputs": losses.shares,
+            "reference": losses.binary,
+        }
+    ],
+    ("loss", "ctc"): [
+        {
+            "cases": [{}, {"reduction": "none"}, {"reduction": "sum"}],
+            "inputs": losses.spoken,
+            "reference": losses.ctc,
+        }
+    ],
+    ("loss", "crf"): [
+        {"cases": [(3,), {"tags": 3, "reduction": "none"}], "inputs": losses.tagged, "reference": losses.crf}
+    ],
+    ("loss", "contrastive"): [
+        {
+            "cases": [{}, {"margin": 3.0, "reduction": "none"}],
+            "inputs": losses.pairs,
+            "reference": losses.contrastive,
+        }
+    ],
+    ("loss", "info-nce"): [
+        {
+            "cases": [{"temperature": 0.5}, {"temperature": 0.5, "symmetric": True, "reduction": "sum"}],
+            "inputs": losses.partners,
+            "mines": True,
+            "reference": losses.info_nce,
+            "skip": {"M1": "its targets are partners, not labels: every row is its own"},
+        }
+    ],
+    ("loss", "triplet"): [
+        {
+            "cases": [{"miner": "all"}, {"miner": "closest-negative"}],
+            "inputs": losses.labelled,
+            "mines": True,
+            "reference": losses.triplets,
+        }
+    ],
+    ("loss", "mean-closest-triplet"): [
+        {"cases": [{}], "inputs": losses.labelled, "mines": True, "reference": losses.triplets}
+    ],
+    ("head", "language-model"): [
+        {"cases": [{"input_size": 3, "vocabulary_size": 5}], "inputs": 5},
+        {"cases": [lambda: head_for(6, tied=nn.Embedding(6, 3))], "inputs": 6},
+    ],
+    ("head", "classifier"): [
+        {
+            "cases": [
+                {"input_size": 3, "classes": 4},
+                *({"input_size": 3, "classes": 4, "pooling": how} for how in ("mean", "max", "attention")),
+            ],
+            "inputs": classified,
+        }
+    ],
+    ("head", "tagger"): [
+        {
+            "cases": [{"input_size": 3, "tags": 5, "names": NAMES, "scheme": "IOB2"}],
+            "inputs": 5,
+        },
+        {
+            "cases": [lambda: registries["head"]["tagger"](3, 4, loss=registries["loss"]["crf"](4))],
+            "inputs": 4,
+        },
+    ],
+    ("head", "ctc"): [{"cases": [{"input_size": 3, "classes": 3}], "inputs": heard}],
+    ("head", "multi-label"): [{"cases": [{"input_size": 3, "labels": 4}], "inputs": labelled}],
+    ("head", "siamese"): [
+        {
+            "cases": [{"input_size": 3}, {"input_size": 3, "embedding_size": 2}],
+            "inputs": paired,
+            "mines": True,
+        }
+    ],
+    ("model", "sequence-model"): [
+        {
+            "cases": [
+                lambda: nn.SequenceModel(nn.Embedding(6, 3), Recurrent(GRU(3, 4)), nn_head(4)),
+                tied_model,
+            ],
+            "inputs": token_ids,
+        }
+    ],
+    ("metric", "perplexity"): [
+        {"cases": [{}, {"unit": "word"}], "inputs": metrics.scored, "reference": metrics.perplexity}
+    ],
+    ("metric", "accuracy"): [{"cases": [{}], "inputs": metrics.scored, "reference": metrics.accuracy}],
+    ("metric", "macro-f1"): [
+        {"cases": [{"classes": 4}], "inputs": metrics.scored, "reference": metrics.macro_f1}
+    ],
+    ("metric", "span-f1"): [
+        {"cases": [{"tags": NAMES}, {"tags": NAMES, "mode": "strict"}], "inputs": metrics.tags}
+    ],
+    ("metric", "error-rate"): [{"cases": [{}], "inputs": metrics.words, "reference": metrics.error_rate}],
+    ("metric", "exact-match"): [{"cases": [{}], "inputs": metrics.words, "reference": metrics.exact_match}],
+    ("metric", "auc"): [{"cases": [{}], "inputs": metrics.graded, "reference": metrics.auc}],
+    ("metric", "binary-nats"): [{"cases": [{}], "inputs": metrics.answers, "reference": metrics.binary_nats}],
+    ("metric", "recall-at-k"): [
+        {"cases": [{}, {"k": 2}], "inputs": metrics.scored, "reference": metrics.recall}
+    ],
+    **{
+        ("optimizer", name): [{"cases": [{"lr": 0.02}]}]
+        for name in ("adagrad", "adam", "adamw", "rmsprop", "sgd")
+    },
+    **{
+        ("initializer", name): [{"cases": [{}]}]
+        for name in ("glorot_uniform", "identity", "normal", "ones", "orthogonal", "uniform", "zeros")
+    },
+}
+
+
+def ours(kind: str) -> list[str]:
+    return [r.name for r in registries[kind].records() if r.distribution.startswith("tinyseq ")]
+
+
+for (kind, name), declarations in DESCRIBED.items():
+    for number, declared in enumerate(declarations):
+        component = registries[kind][name]
+        globals()[f"test_{kind}_{name}_{number}"] = conformance(component, kind=kind, **declared)
+
+
+@pytest.mark.parametrize(
+    "kind", ["cell", "layer", "loss", "head", "model", "metric", "optimizer", "initializer"]
+)
+def test_every_registered_component_is_described_here(kind: str) -> None:
+    assert sorted(ours(kind)) == sorted(name for k, name in DESCRIBED if k == kind)
+
+
+@pytest.mark.parametrize("kind", ["cell", "layer", "loss", "head", "model", "metric"])
+def test_every_law_of_every_kind_is_tried_on_some_component(kind: str) -> None:
+    tried = set()
+    for (k, name), declarations in DESCRIBED.items():
+        for declared in declarations if k == kind else ():
+            options = {key: value for key, value in declared.items() if key != "cases"}
+            subject = Subject(registries[kind][name], declared["cases"][0], Declared(kind, **options))
+            tried |= {law.id for law in laws_of(kind) if not law.exempt(subject)}
+    assert tried >= {law.id for law in laws_of(kind)}
