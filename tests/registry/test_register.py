@@ -102,6 +102,16 @@ def test_a_name_that_could_not_be_asked_for_is_refused(name):
         tinyseq.register("cell", name)(notebook_cell())
 
 
+def test_a_registered_name_can_be_taken_back():
+    cell = notebook_cell()
+    tinyseq.register("cell", "passing")(cell)
+    tinyseq.cells.remove("passing")
+    assert "passing" not in tinyseq.cells
+    assert entry_of(cell) is None
+    tinyseq.cells.remove("lstm")
+    assert "lstm" in tinyseq.cells
+
+
 def test_an_unknown_kind_is_refused():
     with pytest.raises(PluginError, match="No kind of plugin named 'cells'; the kinds are cell, layer"):
         tinyseq.register("cells", "mine")

@@ -98,6 +98,10 @@ class Registry:
         self._registered[name] = Entry(self.kind, name, None, plugin)
         return plugin
 
+    def remove(self, name: str) -> None:
+        """Take back what `register` added under `name`; what packages offer stays."""
+        self._registered.pop(name, None)
+
     def spellings(self) -> dict[str, Entry]:
         """Every entry under the shortest name that means it and nothing else."""
         holders: dict[str, list[Entry]] = {}

@@ -91,4 +91,4 @@ def known(kind: str, component: type) -> Iterator[None]:
     try:
         yield
     finally:
-        registries[kind]._registered.pop(name)
+        registries[kind].remove(name)

@@ -8,7 +8,7 @@ import numpy as np
 
 from tinyseq import Tensor, ops, primitive
 from tinyseq.contracts import Loss
-from tinyseq.pairing import paired, reduced
+from tinyseq.pairing import beside, paired, reduced
 
 
 class Surprise(Loss):
@@ -124,7 +124,7 @@ class Triplets(Loss):
         d = (difference * difference).sum(axis=-1)
         chosen = self.positives(labels)[:, :, None] & (labels[:, None] != labels[None, :])[:, None, :]
         costs = ops.relu(ops.expand_dims(d, 2) - ops.expand_dims(d, 1) + 1)
-        return self.average(ops.where(chosen, costs, 0).sum(), int(chosen.sum()))
+        return self.average(ops.where(beside(costs, chosen), costs, 0).sum(), int(chosen.sum()))
 
 
 def all_triplets(loss: Any, vectors: Any, labels: Any) -> float:
