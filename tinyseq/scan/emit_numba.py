@@ -34,10 +34,9 @@ inline = njit(error_model="numpy", fastmath={{"contract", "nsz"}}, inline="alway
 TANH_FLOAT32 = """
 @inline
 def tanh(x):
-    limit = real(7.90531110763549805)
-    x = limit if x > limit else x
-    x = -limit if x < -limit else x
-    s = x * x
+    c = real(7.90531110763549805) if x > real(7.90531110763549805) else x
+    c = real(-7.90531110763549805) if c < real(-7.90531110763549805) else c
+    s = c * c
     p = s * real(-2.76076847742355e-16) + real(2.00018790482477e-13)
     p = s * p + real(-8.60467152213735e-11)
     p = s * p + real(5.12229709037114e-08)
@@ -47,7 +46,9 @@ def tanh(x):
     q = s * real(1.19825839466702e-06) + real(1.18534705686654e-04)
     q = s * q + real(2.26843463243900e-03)
     q = s * q + real(4.89352518554385e-03)
-    return x * p / q
+    y = c * (p / q)
+    y = real(1) if x > real(8.3) else y
+    return real(-1) if x < real(-8.3) else y
 """
 TANH = "\ntanh = math.tanh\n"
 

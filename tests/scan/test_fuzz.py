@@ -1,0 +1,59 @@
+"""Random steps, compiled, equal the same steps on the tape. More seeds: python -m tests.scan.fuzz."""
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from tinyseq.scan.kernels import load_kernels
+
+
+def _load() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("fuzz", Path(__file__).parent / "fuzz.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules["fuzz"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+fuzz = _load()
+
+
+@pytest.mark.parametrize("first", range(0, 300, 30))
+def test_compiled_equals_eager(first: int) -> None:
+    for seed in range(first, first + 30):
+        found = fuzz.errors(fuzz.case(seed))
+        wrong = {name: error for name, error in found.items() if not error < fuzz.TOLERANCE}
+        assert not wrong, f"seed {seed}: {wrong}\n{fuzz.case(seed).source}"
+
+
+@pytest.mark.parametrize("first", range(0, 120, 30))
+def test_kernels_equal_eager(first: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The numba emitter's kernels, run as Python: what they say is tested here, numba in test_kernels.py."""
+    numba = pytest.importorskip("numba")
+    monkeypatch.setattr(numba.config, "DISABLE_JIT", True)
+    load_kernels.cache_clear()
+    try:
+        for seed in range(first, first + 30):
+            case = fuzz.case(seed)
+            case.options.emitter = "numba"
+            with np.errstate(all="ignore"):
+                found = fuzz.errors(case)
+            wrong = {name: error for name, error in found.items() if not error < fuzz.TOLERANCE}
+            assert not wrong, f"seed {seed}: {wrong}\n{case.source}"
+    finally:
+        load_kernels.cache_clear()
+
+
+def test_on_every_backend(backend: str) -> None:
+    for seed in range(12):
+        assert max(fuzz.errors(fuzz.case(seed)).values()) < 1e-10
+
+
+def test_in_float32() -> None:
+    for seed in range(30):
+        assert max(fuzz.errors(fuzz.case(seed), np.float32).values()) < 2e-4
