@@ -1,5 +1,6 @@
 """Floor 4: metrics, carried as sums and counts."""
 
+from tinyseq.evaluation.bleu import BLEU as BLEU
 from tinyseq.evaluation.classes import BinaryNats as BinaryNats
 from tinyseq.evaluation.classes import MacroF1 as MacroF1
 from tinyseq.evaluation.edits import ErrorRate as ErrorRate
