@@ -1,0 +1,3 @@
+"""The package's own tests run where it is installed, and not from here."""
+
+collect_ignore = ["package"]
