@@ -3,6 +3,7 @@
 What is registered must be described here; a test says what was forgotten.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -69,6 +70,23 @@ def labelled(head: Any, rng: np.random.Generator, lengths: Lengths) -> tuple[Seq
     """Four labels for each step, each on or off."""
     layout, total = Layout(lengths), sum(lengths)
     return Sequences(rng.normal(size=(total, 3)), layout), Sequences(rng.integers(0, 2, (total, 4)), layout)
+
+
+def translated(head: Any, rng: np.random.Generator, lengths: Lengths) -> tuple[Sequences, Sequences]:
+    """A sequence to write for each that is read: up to two symbols, and the end."""
+    features = Sequences(rng.normal(size=(sum(lengths), 3)), Layout(lengths))
+    written = [np.append(rng.integers(1, 4, rng.integers(0, 3)), 0) for _ in lengths]
+    return features, Sequences.from_list(written)
+
+
+def described(head: Any, rng: np.random.Generator, lengths: Lengths) -> tuple[Array, Sequences]:
+    """A sequence to write for each vector."""
+    _, written = translated(head, rng, lengths)
+    return rng.normal(size=(len(lengths), 3)), written
+
+
+def writing(cell_input: int, **options: Any) -> Callable[[], Any]:
+    return lambda: registries["head"]["decoder"](3, 4, GRU(cell_input, 3), end=0, max_length=3, **options)
 
 
 NAMES = ("O", "B-X", "I-X", "B-Y", "I-Y")
@@ -228,6 +246,28 @@ DESCRIBED: dict[tuple[str, str], list[dict[str, Any]]] = {
     ],
     ("head", "ctc"): [{"cases": [{"input_size": 3, "classes": 3}], "inputs": heard}],
     ("head", "multi-label"): [{"cases": [{"input_size": 3, "labels": 4}], "inputs": labelled}],
+    ("head", "decoder"): [
+        {
+            "cases": [
+                writing(2),
+                writing(2, attention="dot"),
+                writing(5, attention="general", condition="input", pooling="mean"),
+                writing(8, attention="additive", attend="before", condition="both"),
+            ],
+            "inputs": translated,
+        }
+    ],
+    ("head", "generator"): [
+        {
+            "cases": [
+                lambda: registries["head"]["generator"](3, 4, LSTM(5, 3), end=0, max_length=3),
+                lambda: registries["head"]["generator"](
+                    3, 4, GRU(2, 3), end=0, max_length=3, condition="state"
+                ),
+            ],
+            "inputs": described,
+        }
+    ],
     ("head", "siamese"): [
         {
             "cases": [{"input_size": 3}, {"input_size": 3, "embedding_size": 2}],

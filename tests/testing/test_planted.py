@@ -6,7 +6,8 @@ import pytest
 from planted import cells, layers, losses, others, right
 from planted.parts import Gated, gated_formula
 
-from tinyseq.testing import Report, check
+from tinyseq.testing import Report, check, laws_of
+from tinyseq.testing.subject import KINDS
 
 PLANTS = [*cells.PLANTS, *layers.PLANTS, *losses.PLANTS, *others.PLANTS]
 RIGHT: list[tuple[Any, dict[str, Any]]] = [
@@ -38,6 +39,11 @@ def test_every_planted_fault_is_caught_by_the_law_that_names_it(
         print(f"{len(PLANTS) - len(missed)} of {len(PLANTS)} caught")
     assert not missed
     assert len(PLANTS) >= 25
+
+
+def test_every_law_has_a_fault_planted_for_it() -> None:
+    planted = {law for _, law, _, _ in [*PLANTS, *cells.NEEDS_CUPY]}
+    assert planted == {law.id for kind in KINDS for law in laws_of(kind)}
 
 
 @pytest.mark.usefixtures("cupy")

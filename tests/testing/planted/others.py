@@ -90,6 +90,14 @@ class Ascends(Adam):
         super().update(w, -g, state, options, step)
 
 
+class DecaysEverything(Adam):
+    def step(self) -> None:
+        super().step()
+        for parameter in self.groups[0]["parameters"]:
+            parameter.data[...] = 0.99 * parameter.data
+            parameter.changed()
+
+
 def always_double(shape: Any, dtype: Any = np.float32) -> Any:
     return random.generator().normal(size=shape)
 
@@ -128,6 +136,7 @@ PLANTS: list[tuple[str, str, Any, dict[str, Any]]] = [
     ("perplexity averaged over batches", "E2", MeanPerplexity, MEASURING),
     ("merge forgets the sum", "E1", MergesCountsOnly, MEASURING),
     ("momentum lost when loading", "O2", ForgetsItsMomentum, {"cases": [{"lr": 0.1}]}),
+    ("decays what has no gradient", "O3", DecaysEverything, {"cases": [{"lr": 0.1}]}),
     ("steps uphill", "O1", Ascends, {"cases": [{"lr": 0.1}]}),
     ("initialiser ignores the dtype", "I1", always_double, {}),
     ("initialiser draws from np.random", "I2", unseeded, {}),
