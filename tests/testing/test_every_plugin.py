@@ -30,6 +30,11 @@ def ids(layer: Any, rng: np.random.Generator, rows: int) -> Array:
     return rng.integers(0, layer.num_embeddings, rows)
 
 
+def spelled(layer: Any, rng: np.random.Generator, rows: int) -> Array:
+    """A word, its capitalisation, and up to three characters, which 0 ends."""
+    return rng.integers(0, (6, 4, 5, 5, 5), (rows, 5))
+
+
 def token_ids(model: Any, rng: np.random.Generator, lengths: Lengths) -> tuple[Sequences, Sequences]:
     layout, total = Layout(lengths), sum(lengths)
     return Sequences(rng.integers(0, 6, total), layout), Sequences(rng.integers(0, 6, total), layout)
@@ -128,6 +133,22 @@ DESCRIBED: dict[tuple[str, str], list[dict[str, Any]]] = {
             "inputs": ids,
             "context": "position",
             "reference": lambda layer, xs: layer.weight.numpy()[xs],
+        }
+    ],
+    ("layer", "token-features"): [
+        {
+            "cases": [
+                lambda: nn.TokenFeatures(nn.Embedding(6, 2), nn.Embedding(4, 1), nn.Embedding(5, 2)),
+                lambda: nn.TokenFeatures(
+                    nn.Embedding(6, 2),
+                    nn.Embedding(4, 1),
+                    nn.Embedding(5, 2),
+                    Recurrent(GRU(2, 3)),
+                    pooling="last",
+                ),
+            ],
+            "inputs": spelled,
+            "context": "position",
         }
     ],
     ("layer", "dropout"): [
@@ -295,6 +316,7 @@ DESCRIBED: dict[tuple[str, str], list[dict[str, Any]]] = {
         {"cases": [{"tags": NAMES}, {"tags": NAMES, "mode": "strict"}], "inputs": metrics.tags}
     ],
     ("metric", "error-rate"): [{"cases": [{}], "inputs": metrics.words, "reference": metrics.error_rate}],
+    ("metric", "bleu"): [{"cases": [{}], "inputs": metrics.words}],
     ("metric", "exact-match"): [{"cases": [{}], "inputs": metrics.words, "reference": metrics.exact_match}],
     ("metric", "auc"): [{"cases": [{}], "inputs": metrics.graded, "reference": metrics.auc}],
     ("metric", "binary-nats"): [{"cases": [{}], "inputs": metrics.answers, "reference": metrics.binary_nats}],
