@@ -69,6 +69,22 @@ def test_every_epoch_has_its_own_order_which_a_seed_repeats() -> None:
     assert epoch() == first
 
 
+def test_an_order_is_drawn_when_the_epoch_begins() -> None:
+    """What training draws meanwhile does not disturb it: a resumed epoch skips what was done."""
+    batches = PairBatches([(i, i + 100) for i in range(40)], 8)
+
+    def epoch(draws: bool) -> list[list[int]]:
+        tinyseq.seed(7)
+        found = []
+        for batch in batches:
+            found.append(batch.indices.tolist())
+            if draws:
+                tinyseq.random.generator().random()
+        return found
+
+    assert epoch(True) == epoch(False)
+
+
 def test_texts_and_long_chains() -> None:
     assert duplicate_groups([("a", "b"), ("c", "d"), ("d", "a"), ("e", "e")]).tolist() == [0, 0, 0, 1]
     chain = [(i, i + 1) for i in range(50_000)]

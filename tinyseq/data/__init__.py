@@ -1,10 +1,29 @@
 """Floor 4: from files and texts to batches."""
 
+from tinyseq.data.audio import mfcc as mfcc
+from tinyseq.data.audio import read_wav as read_wav
+from tinyseq.data.batches import LengthBatches as LengthBatches
+from tinyseq.data.batches import StreamedBatches as StreamedBatches
+from tinyseq.data.files import Records as Records
+from tinyseq.data.files import read_lines as read_lines
+from tinyseq.data.images import read_idx as read_idx
 from tinyseq.data.pairs import PairBatch as PairBatch
 from tinyseq.data.pairs import PairBatches as PairBatches
 from tinyseq.data.pairs import duplicate_groups as duplicate_groups
+from tinyseq.data.readers import Slots as Slots
+from tinyseq.data.readers import read_conll as read_conll
+from tinyseq.data.readers import read_json as read_json
+from tinyseq.data.readers import read_jsonl as read_jsonl
+from tinyseq.data.readers import read_slots as read_slots
+from tinyseq.data.readers import read_table as read_table
 from tinyseq.data.text import MAX_BYTES as MAX_BYTES
 from tinyseq.data.text import demo_text as demo_text
 from tinyseq.data.text import read_text as read_text
+from tinyseq.data.tokens import CAPITALISATIONS as CAPITALISATIONS
+from tinyseq.data.tokens import capitalisation as capitalisation
+from tinyseq.data.tokens import store_ids as store_ids
+from tinyseq.data.tokens import token_ids as token_ids
+from tinyseq.data.vectors import load_vectors as load_vectors
+from tinyseq.data.vectors import read_vectors as read_vectors
 from tinyseq.data.vocabulary import Vocabulary as Vocabulary
 from tinyseq.data.windows import ContiguousWindows as ContiguousWindows

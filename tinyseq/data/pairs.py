@@ -44,8 +44,8 @@ class PairBatches:
 
     No batch holds two pairs of one group (see `duplicate_groups`), and every pair comes once an epoch.
     There are as few batches as that allows, and their sizes differ by at most one: a group with many pairs
-    needs as many batches, which makes all of them smaller than `batch_size`. Iterating draws a new order
-    from `tinyseq.random.generator()`. Raises DataError without pairs.
+    needs as many batches, which makes all of them smaller than `batch_size`. Iterating draws a new order, all
+    at once, from `tinyseq.random.generator()`. Raises DataError without pairs.
     """
 
     def __init__(self, pairs: Sequence[tuple[Hashable, Hashable]], batch_size: int) -> None:
@@ -67,6 +67,5 @@ class PairBatches:
         deck = shuffled[
             np.argsort(rng.permutation(self.groups.max() + 1)[self.groups[shuffled]], kind="stable")
         ]
-        for start in rng.permutation(len(self)):
-            indices = rng.permutation(deck[start :: len(self)])
-            yield PairBatch(indices, self.groups[indices])
+        dealt = [rng.permutation(deck[start :: len(self)]) for start in rng.permutation(len(self))]
+        return iter([PairBatch(indices, self.groups[indices]) for indices in dealt])

@@ -1,13 +1,11 @@
 """Plain text in: files that may be anything, and the prose that every Python carries."""
 
-import gzip
 import importlib
 import os
 import re
 import unicodedata
-import zlib
-from pathlib import Path
 
+from tinyseq.data.files import located, opened
 from tinyseq.errors import DataError
 
 MAX_BYTES = 256 * 2**20  # in memory: the bytes, the text, and 8 bytes for the id of each character
@@ -20,8 +18,9 @@ def read_text(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> st
     Raises DataError, in one sentence, for a file that is missing, a directory, unreadable, empty, too large,
     binary, or in another encoding.
     """
-    path = Path(path)
-    raw = _read_bytes(path, max_bytes + 1)
+    path = located(path)
+    with opened(path) as file:
+        raw = file.read(max_bytes + 1)
     if len(raw) > max_bytes:
         raise DataError(
             f"{path} holds more than {max_bytes / 2**20:g} MiB, the most that is read into memory at once: "
@@ -44,21 +43,6 @@ def read_text(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> st
     if not text.strip():
         raise DataError(f"{path} is empty: there is nothing to learn from.")
     return text
-
-
-def _read_bytes(path: Path, limit: int) -> bytes:
-    """At most `limit` bytes of the (uncompressed) file."""
-    try:
-        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
-            return file.read(limit)
-    except FileNotFoundError:
-        raise DataError(f"There is no file {path}: check the path.") from None
-    except IsADirectoryError:
-        raise DataError(f"{path} is a directory: name one text file in it.") from None
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise DataError(f"{path} cannot be decompressed: {error}.") from None
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}.") from None
 
 
 def demo_text() -> str:

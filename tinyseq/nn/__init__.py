@@ -1,6 +1,7 @@
 """Floor 3: Parameters, Modules, initial values, and the layers that work on each position by itself."""
 
 from tinyseq.nn import init as init
+from tinyseq.nn.features import TokenFeatures as TokenFeatures
 from tinyseq.nn.layers import Dropout as Dropout
 from tinyseq.nn.layers import Embedding as Embedding
 from tinyseq.nn.layers import LayerNorm as LayerNorm

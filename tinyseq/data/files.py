@@ -1,0 +1,130 @@
+"""Files that are read record by record: compressed or not, larger than memory, with mistakes in them."""
+
+import gzip
+import itertools
+import os
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Generic, TypeVar, cast
+
+from tinyseq.errors import ConfigError, DataError
+
+MAX_LINE = 2**24
+"""Bytes: beyond, a file is taken to have no lines."""
+
+SHOWN = 5
+"""Mistakes in one message."""
+
+T = TypeVar("T")
+PathLike = str | os.PathLike[str]
+Report = Callable[[str, str], None]
+"""report(where, what): says that a place of the file, such as "line 3", is malformed."""
+
+
+def located(path: PathLike) -> Path:
+    """`path`, or, where there is none but there is a file of that name with `.gz` after it, that file."""
+    path = Path(path)
+    compressed = path.with_name(path.name + ".gz") if path.name else path
+    return compressed if compressed.exists() and not path.exists() else path
+
+
+@contextmanager
+def opened(path: PathLike) -> Iterator[IO[bytes]]:
+    """The bytes of a file, decompressed if its name ends in `.gz`. Raises DataError, in one sentence."""
+    path = located(path)
+    try:
+        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
+            yield cast(IO[bytes], file)
+    except FileNotFoundError:
+        raise DataError(f"There is no file {path}: check the path.") from None
+    except IsADirectoryError:
+        raise DataError(f"{path} is a directory: name one file in it.") from None
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise DataError(f"{path} cannot be decompressed: {error}.") from None
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}.") from None
+
+
+def lines(path: PathLike, report: Report, encoding: str = "utf-8") -> Iterator[tuple[int, str]]:
+    """The lines of a text file with their numbers, from 1; those that are no text are reported and left out.
+
+    `encoding` is one in which a line ends in the byte 10: UTF-8, Latin-1 and their kin, but not UTF-16.
+    """
+    _check_encoding(encoding)
+    with opened(path) as file:
+        for number in itertools.count(1):
+            raw = file.readline(MAX_LINE + 1)
+            if not raw:
+                return
+            if len(raw) > MAX_LINE:
+                report(f"line {number}", f"has more than {MAX_LINE / 2**20:g} MiB; this is no file of lines.")
+                return
+            try:
+                line = raw.decode(encoding).removesuffix("\n").removesuffix("\r")
+            except UnicodeDecodeError as error:
+                wrong = f"byte 0x{raw[error.start]:02x} at offset {error.start} ({error.reason})"
+                report(f"line {number}", f"is not {encoding}: {wrong}; pass encoding=... if it is another.")
+                continue
+            if "\0" in line:
+                report(f"line {number}", "has a NUL byte; is this a binary file, or UTF-16?")
+                continue
+            yield number, line.removeprefix("\ufeff") if number == 1 else line
+
+
+class Records(Iterable[T], Generic[T]):
+    """What a file holds, record by record: read anew each time it is iterated, never held as a whole.
+
+    Raises DataError for a file that cannot be read or holds no record. At a malformed place, iteration goes
+    on to look for further ones but gives no more records, and then raises one DataError with them all, or
+    with the first few. `list(records)` holds everything in memory, checked.
+    """
+
+    def __init__(
+        self, path: PathLike, produce: Callable[[Report], Iterator[T]], *, may_be_empty: bool = False
+    ) -> None:
+        self.path = Path(path)
+        self.may_be_empty = may_be_empty
+        self._produce = produce
+
+    def __iter__(self) -> Iterator[T]:
+        mistakes: list[str] = []
+
+        def report(where: str, what: str) -> None:
+            mistakes.append(f"{located(self.path)}, {where}: {what}")
+
+        empty = True
+        for record in self._produce(report):
+            empty = False
+            if len(mistakes) > SHOWN:
+                break
+            if not mistakes:
+                yield record
+        if mistakes:
+            more = ["There are more."] if len(mistakes) > SHOWN else []
+            raise DataError("\n".join(mistakes[:SHOWN] + more))
+        if empty and not self.may_be_empty:
+            raise DataError(f"{located(self.path)} is empty: there is nothing to learn from.")
+
+    def __repr__(self) -> str:
+        return f"Records({str(self.path)!r})"
+
+
+def read_lines(path: PathLike, *, encoding: str = "utf-8") -> Records[str]:
+    """The lines of a text file, without those that are blank."""
+    return Records(
+        path,
+        lambda report: (line for _, line in lines(path, report, encoding) if line.strip()),
+    )
+
+
+def _check_encoding(encoding: str) -> None:
+    try:
+        ends_lines = "\n".encode(encoding) == b"\n"
+    except LookupError:
+        ends_lines = False
+    if not ends_lines:
+        raise ConfigError(
+            f"Lines cannot be read in the encoding {encoding!r}: use utf-8, latin-1 or their kin."
+        )
