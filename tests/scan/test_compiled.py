@@ -11,6 +11,7 @@ from tinyseq_cells.lstm import LSTM
 import tinyseq
 from tinyseq import Tensor, ops
 from tinyseq.contracts import Cell
+from tinyseq.errors import ConfigError
 from tinyseq.nn import Linear, Parameter
 from tinyseq.scan import Recurrent, compiled, scan
 from tinyseq.sequences import Layout, Sequences
@@ -72,7 +73,7 @@ def test_equal_cells_share_one_program() -> None:
 
 
 def test_results_are_the_callers_own() -> None:
-    """What was handed out does not change when the workspace serves the next batches, and may be written to."""
+    """What was handed out does not change with the next batches, and may be written to."""
     layer = Recurrent(LSTM(3, 4))
     first, second = batch([5, 3], 3), batch([5, 3], 3, seed=1)
     ys, final = layer.scan(first)
@@ -207,3 +208,48 @@ def test_many_steps_run_without_prepared_slices(reverse: bool, monkeypatch: pyte
         ys = layer(xs)
         ys.data.sum().backward()
         np.testing.assert_allclose(ys.data.numpy(), want, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("checkpoint", [1, 2, 3, 100])
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("lengths", [[7, 7], [2, 7, 5, 1, 4]], ids=str)
+def test_checkpoints_change_nothing(lengths: list[int], reverse: bool, checkpoint: int) -> None:
+    cell, xs = LSTM(3, 4), batch(lengths, 3)
+    leaves = [xs.data, *cell.parameters()]
+    found = []
+    for k in (None, checkpoint):
+        ys, final = scan(cell, xs, reverse=reverse, checkpoint=k)
+        loss = (ys.data * ys.data).sum() + (final.c * final.c).sum()
+        found.append([ys.data, *final, *tinyseq.grad(loss, leaves)])
+        with tinyseq.no_grad():
+            rows = scan(cell, xs, reverse=reverse, checkpoint=k)[0].data.numpy()
+        np.testing.assert_allclose(rows, ys.data.numpy(), rtol=1e-5, atol=1e-6)
+    for a, b in zip(*found, strict=True):
+        np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-4, atol=1e-5)
+
+
+def test_a_very_long_sequence_fits_into_memory() -> None:
+    """100,000 steps: what is kept beyond inputs and outputs does not grow with the number of steps."""
+    layer = Recurrent(LSTM(2, 3), checkpoint=500)
+    xs = batch([100_000], 2)
+    program, _, _ = compiled.program_for(layer.cell.step, xs.data, layer.initial_state(1))
+    layer(xs).data.sum().backward()
+    assert np.isfinite(xs.data.grad.numpy()).all()
+    held = [w.memory.capacity for w in program.workspaces._free] + [
+        m.capacity for m in program.scratches._free
+    ]
+    assert 0 < max(held) < 2_000 * 40 * 4
+
+
+def test_checkpoints_are_compiled() -> None:
+    with pytest.raises(
+        ConfigError, match="a checkpoint of 1 step or more, and compiled; got 2, compiled=False"
+    ):
+        scan(LSTM(3, 4), batch([3], 3), checkpoint=2, compiled=False)
+
+
+def test_a_step_without_state_has_gradients() -> None:
+    xs = batch([3, 2], 3)
+    ys, _ = scan(lambda x, s: (x * x, s), xs, ())
+    ys.data.sum().backward()
+    np.testing.assert_allclose(xs.data.grad.numpy(), 2 * xs.data.numpy(), rtol=1e-6)

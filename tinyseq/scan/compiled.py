@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from tinyseq.backend import Array, words_of
-from tinyseq.engine import Node, Tensor, is_grad_enabled, make_tensor
+from tinyseq.engine import Node, Tensor, is_grad_enabled, make_tensor, no_grad
 from tinyseq.scan.eager import Step
 from tinyseq.scan.program import Options, Program, Run, library_of
+from tinyseq.scan.segments import run_in_segments, segments_of
 from tinyseq.scan.signature import signature
 from tinyseq.scan.state import flatten, rebuild
 from tinyseq.scan.tracing import trace
-from tinyseq.scan.workspace import Rows, rows_of
+from tinyseq.scan.workspace import PREPARED_STEPS, Rows, rows_of
 from tinyseq.sequences import Layout
 
 PROGRAMS_KEPT = 256
@@ -21,13 +22,30 @@ _lock = threading.Lock()
 
 
 def run(
-    step: Step, xs: Any, state: Any, layout: Layout, *, reverse: bool = False, options: Options | None = None
+    step: Step,
+    xs: Any,
+    state: Any,
+    layout: Layout,
+    *,
+    reverse: bool = False,
+    checkpoint: int | None = None,
+    options: Options | None = None,
 ) -> tuple[Any, Any]:
-    """As eager.run, compiled. Raises TraceError, which says what to write, where that is impossible."""
+    """As eager.run, compiled. Raises TraceError, which says what to write, where that is impossible.
+
+    With `checkpoint`, only the states every so many steps are kept for the backward pass.
+    """
     inputs, states = flatten(xs), flatten(state)
     program, output_form, parameters = program_for(step, xs, state, options)
-    rows = rows_of(layout.sizes, reverse)
-    outputs, finals = on_tape(program, rows, inputs, states, parameters)
+    training = program if program.traced.trains else None
+    length = checkpoint if training else checkpoint or PREPARED_STEPS
+    if length is not None and layout.steps > length:
+        with no_grad():
+            inference, _, _ = program_for(step, xs, state, options)
+        segments = segments_of(layout.sizes, length, reverse)
+        outputs, finals = run_in_segments(inference, training, segments, inputs, states, parameters)
+    else:
+        outputs, finals = on_tape(program, rows_of(layout.sizes, reverse), inputs, states, parameters)
     return rebuild(output_form, iter(outputs)), rebuild(state, iter(finals))
 
 
@@ -79,7 +97,7 @@ def on_tape(
     arrays = [[t.data for t in part] for part in (inputs, states, parameters)]
     outputs, finals, forward = program.forward(rows, *arrays)
     results = [*outputs, *finals]
-    if not program.traced.d_new_states:
+    if not program.traced.trains:
         tensors = [make_tensor(r, None) for r in results]
     else:
         parents = [t.source for part in (inputs, states, parameters) for t in part]

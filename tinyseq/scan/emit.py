@@ -32,7 +32,7 @@ class Emitter:
         self.forward_keys: list[Key] = []
         self.backward_keys: list[Key] = []
         self.source = self._forward()
-        if self.traced.d_outputs or any(self.traced.d_new_states):
+        if self.traced.trains:
             self.source += "\n\n" + self._backward()
 
     def _labels(self) -> dict[Place, str]:

@@ -116,7 +116,7 @@ def _known_roots(traced: Trace) -> set[int]:
 
 def _complete(traced: Trace) -> None:
     """Where the new state does not depend on the old one, the cotangent that is carried on is zero."""
-    if traced.d_new_states:
+    if traced.trains:
         for slot, (gradient, state) in enumerate(zip(traced.d_states, traced.states, strict=True)):
             if gradient is None:
                 zeros = state.graph.apply("zeros", shape=state.shape, dtype=state.dtype)

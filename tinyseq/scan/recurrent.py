@@ -10,7 +10,14 @@ from tinyseq.scan.run import scan
 class Recurrent(Layer):
     """`cell` run along every sequence, from the first step to the last, or from the last to the first."""
 
-    def __init__(self, cell: Cell, *, reverse: bool = False, compiled: bool | None = None) -> None:
+    def __init__(
+        self,
+        cell: Cell,
+        *,
+        reverse: bool = False,
+        compiled: bool | None = None,
+        checkpoint: int | None = None,
+    ) -> None:
         if not isinstance(cell, Cell):
             raise ConfigError(
                 f"Recurrent takes a Cell, such as LSTM(input_size, hidden_size), not {type(cell).__name__}."
@@ -18,6 +25,7 @@ class Recurrent(Layer):
         self.cell = cell
         self.reverse = reverse
         self.compiled = compiled
+        self.checkpoint = checkpoint
 
     @property
     def input_size(self) -> int:
@@ -39,4 +47,6 @@ class Recurrent(Layer):
 
     def scan(self, xs: Any, state: Any = None) -> tuple[Any, Any]:
         """The outputs at every step and the final state; see `tinyseq.scan`."""
-        return scan(self.cell, xs, state, reverse=self.reverse, compiled=self.compiled)
+        return scan(
+            self.cell, xs, state, reverse=self.reverse, compiled=self.compiled, checkpoint=self.checkpoint
+        )

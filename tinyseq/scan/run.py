@@ -5,7 +5,7 @@ from typing import Any
 from tinyseq.contracts import Cell
 from tinyseq.engine import Tensor
 from tinyseq.engine.tape import keeps_arguments, searches_anomalies
-from tinyseq.errors import ShapeError
+from tinyseq.errors import ConfigError, ShapeError
 from tinyseq.scan import eager
 from tinyseq.scan.compiled import run as compile_and_run
 from tinyseq.scan.eager import Step
@@ -14,7 +14,13 @@ from tinyseq.sequences import Layout, Sequences, in_callers_order, in_packed_ord
 
 
 def scan(
-    step: Cell | Step, xs: Any, state: Any = None, *, reverse: bool = False, compiled: bool | None = None
+    step: Cell | Step,
+    xs: Any,
+    state: Any = None,
+    *,
+    reverse: bool = False,
+    compiled: bool | None = None,
+    checkpoint: int | None = None,
 ) -> tuple[Any, Any]:
     """The outputs of `step` along every sequence, and each sequence's state after its own last step.
 
@@ -26,6 +32,9 @@ def scan(
     The step is compiled into one forward and one backward function for the whole batch. `compiled=False`
     runs it step by step on the tape instead, where it may do what it likes; so do derivatives of derivatives
     and the search for anomalies, which need every intermediate value.
+
+    With `checkpoint=k` the backward pass computes the inner values of each k steps again, from the state
+    before them: memory holds inputs, outputs and the inner values of k steps; the price is one more forward pass.
 
     Raises ShapeError if features or state rows do not fit, TraceError for a step that cannot be compiled.
     """
@@ -46,8 +55,15 @@ def scan(
     rows = rebuild(xs, iter([batch.data for batch in batches]))
     inner = tree_map(lambda s: in_packed_order(s, layout), state)
     stepwise = compiled is False or keeps_arguments() or searches_anomalies()
-    run = eager.run if stepwise else compile_and_run
-    ys, final = run(step, rows, inner, layout, reverse=reverse)
+    if checkpoint is not None and (compiled is False or checkpoint < 1):
+        raise ConfigError(
+            f"scan() takes a checkpoint of 1 step or more, and compiled; got {checkpoint}, "
+            f"compiled={compiled}."
+        )
+    if stepwise:
+        ys, final = eager.run(step, rows, inner, layout, reverse=reverse)
+    else:
+        ys, final = compile_and_run(step, rows, inner, layout, reverse=reverse, checkpoint=checkpoint)
     form = flatten(xs)[0]
     return (
         tree_map(lambda y: like(form, Sequences(y, layout)), ys),

@@ -35,6 +35,11 @@ class Trace:
     d_parameters: list[Symbol | None] = field(default_factory=list)
 
     @property
+    def trains(self) -> bool:
+        """Whether any gradient is wanted."""
+        return bool(self.d_outputs)
+
+    @property
     def roots(self) -> list[Symbol | None]:
         """All that the compiled step must compute, in one list; `take` puts it back."""
         return [*self.outputs, *self.new_states, *self.d_inputs, *self.d_states, *self.d_parameters]

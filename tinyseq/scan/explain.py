@@ -1,0 +1,103 @@
+"""What the compiler makes of a step, in print."""
+
+from typing import Any
+
+from tinyseq.backend.symbols import Symbol
+from tinyseq.contracts import Cell
+from tinyseq.engine import Tensor, make_tensor
+from tinyseq.errors import ConfigError
+from tinyseq.scan.compiled import program_for
+from tinyseq.scan.emit import COMMENTS
+from tinyseq.scan.partition import Region
+from tinyseq.scan.program import Options, Program
+
+
+def explain(step: Any, xs: Any = None, state: Any = None, *, emitter: str = "") -> None:
+    """Print how a Cell or a step is compiled: its operations and when they run, the memory, and the source.
+
+    A function needs an example of its inputs, Tensors (rows, features), and of its state. emitter: "numpy" or
+    "numba"; by default the one in use.
+    """
+    print(explanation(step, xs, state, emitter=emitter))
+
+
+def explanation(step: Any, xs: Any = None, state: Any = None, *, emitter: str = "") -> str:
+    """What `explain` prints."""
+    if isinstance(step, Cell):
+        state = step.initial_state(1) if state is None else state
+        xs = step.zeros(1, step.input_size) if xs is None else xs
+        step = step.step
+    if xs is None or state is None:
+        raise ConfigError("explain() of a function needs an example: explain(step, x, state).")
+    if isinstance(xs, Tensor) and xs.source is None and xs.dtype.kind == "f":
+        xs = make_tensor(xs.data, None)
+        xs._become_leaf()
+    program, _, _ = program_for(step, xs, state, Options(emitter=emitter))
+    parts = [_operations(program), _memory(program)]
+    kernels = (
+        program.kernel_source[program.kernel_source.find("\n@kernel") :] if program.kernel_source else ""
+    )
+    return "\n\n".join(
+        [*parts, *([_title("Kernels") + kernels.rstrip()] if kernels else []), _source(program)]
+    )
+
+
+def _title(text: str) -> str:
+    return f"{text}\n{'=' * len(text)}\n"
+
+
+def _source(program: Program) -> str:
+    return _title("Source") + program.source.rstrip()
+
+
+def _operations(program: Program) -> str:
+    lines = []
+    for region in Region:
+        operations = [o for o in program.schedule.within(region) if o.slot is None]
+        if operations:
+            lines += [f"{COMMENTS[region]}"]
+            lines += [f"    {_named(o.value)} = {_formula(o.value)}" for o in operations]
+    return _title("Operations, by when their operands are known") + "\n".join(lines)
+
+
+def _named(s: Any) -> str:
+    if not isinstance(s, Symbol):
+        return str(s)
+    return s.name or f"%{s.id}"
+
+
+def _formula(s: Symbol) -> str:
+    operands = [_named(i) if isinstance(i, Symbol) and _is_shown(i) else _inline(i) for i in s.inputs]
+    options = [f"{k}={v}" for k, v in s.static.items()]
+    return f"{s.op}({', '.join([*operands, *options])})"
+
+
+def _is_shown(s: Symbol) -> bool:
+    return s.op == "leaf" or (s.is_row and bool(s.name))
+
+
+def _inline(value: Any) -> str:
+    """Views, and what is computed from parameters alone, as expressions."""
+    if not isinstance(value, Symbol):
+        return str(value)
+    if value.op == "getitem":
+        parts = [
+            "{}:{}".format("" if i.start is None else i.start, "" if i.stop is None else i.stop)
+            if isinstance(i, slice)
+            else str(i)
+            for i in value.static["index"]
+        ]
+        return f"{_inline(value.inputs[0])}[{', '.join(parts)}]"
+    if value.op == "transpose" and value.ndim == 2:
+        return f"{_inline(value.inputs[0])}.T"
+    return _named(value)
+
+
+def _memory(program: Program) -> str:
+    rows = [
+        (s.name, s.kind.name.lower(), str(s.width), str(s.dtype), s.kind.value)
+        for s in program.storage.stores
+    ]
+    widths = [max(len(r[i]) for r in rows) for i in range(4)] if rows else []
+    lines = ["  ".join([*(r[i].ljust(widths[i]) for i in range(4)), r[4]]) for r in rows]
+    return _title("Memory: name, kind, columns, dtype, rows") + "\n".join(lines)
