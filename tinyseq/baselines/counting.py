@@ -1,0 +1,47 @@
+"""Baselines that only count words."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+
+from tinyseq.errors import DataError
+
+
+class MostFrequentTag:
+    """Tags each word as it was tagged most often, and an unknown one as most words were.
+
+    Of equally frequent tags the first in the alphabet is taken. Raises DataError without any word, and
+    where words and tags are not as many.
+    """
+
+    def __init__(self, sentences: Iterable[tuple[Sequence[str], Sequence[str]]]) -> None:
+        by_word: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        overall: Counter[str] = Counter()
+        for i, (words, tags) in enumerate(sentences):
+            if len(words) != len(tags):
+                raise DataError(
+                    f"MostFrequentTag: sentence {i} has {len(words)} words, but {len(tags)} tags."
+                )
+            overall.update(tags)
+            for word, tag in zip(words, tags, strict=True):
+                by_word[word][tag] += 1
+        if not overall:
+            raise DataError("MostFrequentTag needs at least one tagged word.")
+        self.tag_of = {word: _first(tags) for word, tags in by_word.items()}
+        self.unknown = _first(overall)
+
+    def predict(self, words: Sequence[str]) -> list[str]:
+        """A tag for each word."""
+        return [self.tag_of.get(word, self.unknown) for word in words]
+
+
+def _first(tags: Counter[str]) -> str:
+    return min(tags, key=lambda tag: (-tags[tag], tag))
+
+
+def word_overlap(a: str, b: str) -> float:
+    """The share of the different words of two texts, in lower case, that are in both; 0 without any word.
+
+    Source: Jaccard (1912). Whether it makes two texts duplicates is for `best_threshold` on validation data.
+    """
+    ours, theirs = set(a.lower().split()), set(b.lower().split())
+    return len(ours & theirs) / len(ours | theirs) if ours | theirs else 0.0
