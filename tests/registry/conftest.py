@@ -1,5 +1,6 @@
-"""Packages that are not there: folders on sys.path that look installed."""
+"""Packages that are not there: folders on sys.path that look installed. And `registry_fuzz`, importable."""
 
+import importlib.util
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -7,6 +8,13 @@ from pathlib import Path
 import pytest
 
 from tinyseq.registry import catalogue
+
+if "registry_fuzz" not in sys.modules:
+    spec = importlib.util.spec_from_file_location("registry_fuzz", Path(__file__).parent / "fuzz.py")
+    assert spec is not None
+    assert spec.loader is not None
+    sys.modules["registry_fuzz"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(sys.modules["registry_fuzz"])
 
 CELL = '''
 from typing import NamedTuple
