@@ -83,7 +83,8 @@ def mfcc(
     energies = np.log(np.maximum(power @ _mel_filters(filters, size, rate).T, SILENCE))
     i, k = np.arange(coefficients)[:, None], np.arange(filters)
     cosines = np.cos(np.pi * i * (k + 0.5) / filters) * np.sqrt(np.where(i == 0, 1, 2) / filters)
-    return (energies @ cosines.T).astype(np.float32)
+    found: Array = (energies @ cosines.T).astype(np.float32)
+    return found
 
 
 def _mel_filters(count: int, size: int, rate: int) -> Array:
