@@ -36,7 +36,7 @@ def test_ties_go_by_the_alphabet_and_wrong_data_are_refused() -> None:
 
 
 def test_word_overlap() -> None:
-    assert word_overlap("How old are you", "how OLD is he") == 2 / 6
+    assert word_overlap("How old are you?", "how OLD is he") == 2 / 6
     assert word_overlap("a b", "b a a") == 1
     assert word_overlap("a", "b") == word_overlap("", " ") == 0
 

@@ -1,5 +1,6 @@
 """Baselines that only count words."""
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
@@ -39,9 +40,9 @@ def _first(tags: Counter[str]) -> str:
 
 
 def word_overlap(a: str, b: str) -> float:
-    """The share of the different words of two texts, in lower case, that are in both; 0 without any word.
+    """The share of the different words of two texts that both have, whatever their case; 0 without any.
 
     Source: Jaccard (1912). Whether it makes two texts duplicates is for `best_threshold` on validation data.
     """
-    ours, theirs = set(a.lower().split()), set(b.lower().split())
+    ours, theirs = (set(re.findall(r"\w+", text.lower())) for text in (a, b))
     return len(ours & theirs) / len(ours | theirs) if ours | theirs else 0.0
