@@ -51,19 +51,16 @@ def _tokens(
     model: Any, ids: Any, length: int, temperature: float, top_k: int | None, rng: np.random.Generator
 ) -> Iterator[int]:
     state = None
+    modules = list(model.modules()) if isinstance(model, Module) else []
     for _ in range(length):
-        scores, state = _read(model, ids, state)
+        # Between two tokens the model is the caller's, who may train it.
+        evaluating = model.evaluating() if any(m.training for m in modules) else nullcontext()
+        with no_grad(), evaluating:
+            features, state = model.scan(Sequences.from_padded(ids[None]), state)
+            scores = model.head.predict(features.last()).numpy()[0]
         chosen = choose(scores, rng, temperature=temperature, top_k=top_k)
         yield chosen
         ids = np.array([chosen])
-
-
-def _read(model: Any, ids: Any, state: Any) -> tuple[Scores, Any]:
-    """The scores of what follows `ids`, and the state after them."""
-    evaluating = model.evaluating() if isinstance(model, Module) else nullcontext()
-    with no_grad(), evaluating:
-        features, state = model.scan(Sequences.from_padded(ids[None]), state)
-        return model.head.predict(features.last()).numpy()[0], state
 
 
 def choose(
@@ -85,11 +82,13 @@ def choose(
         )
     if temperature == 0:
         return int(scores.argmax())
-    candidates = np.argsort(-scores, kind="stable")[:top_k]
-    shares = np.exp((scores[candidates] - top) / temperature)
-    cumulative = np.cumsum(shares)
+    if top_k is not None:
+        left_out = np.argsort(-scores, kind="stable")[top_k:]
+        scores = scores.copy()
+        scores[left_out] = -np.inf
+    cumulative = np.cumsum(np.exp((scores - top) / temperature))
     drawn = rng.random() * cumulative[-1]
-    return int(candidates[np.searchsorted(cumulative[:-1], drawn, side="right")])
+    return int(np.searchsorted(cumulative[:-1], drawn, side="right"))
 
 
 def _check_options(temperature: float, top_k: int | None) -> None:

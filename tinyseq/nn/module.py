@@ -171,7 +171,8 @@ class Module:
     def evaluating(self) -> Iterator[None]:
         """Evaluation for a while, `with model.evaluating():`; then every module inside is as it was."""
         were = [(module, module.training) for module in self.modules()]
-        self.eval()
+        for module, _ in were:
+            module.training = False
         try:
             yield
         finally:

@@ -1,6 +1,7 @@
 """Sequences: what every layer takes and gives."""
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -62,7 +63,7 @@ class Sequences:
         shape = tuple(padded.shape)
         if len(shape) < 2:
             raise ShapeError(f"the padded array must be (batch, time, ...); got shape {shape}.")
-        layout = Layout([shape[1]] * shape[0] if lengths is None else lengths)
+        layout = _dense(shape[0], shape[1]) if lengths is None else Layout(lengths)
         if layout.batch != shape[0]:
             raise ShapeError(f"the padded array has shape {shape}, lengths has {layout.batch} entries.")
         if layout.steps > shape[1]:
@@ -192,6 +193,12 @@ class Sequences:
             rows = ops.where(present, rows, value)
         grid: Tensor = rows.reshape(shape)
         return grid
+
+
+@lru_cache(64)
+def _dense(batch: int, steps: int) -> Layout:
+    """The layout of sequences of equal length; windows of a text and single tokens ask for it all the time."""
+    return Layout([steps] * batch)
 
 
 def _from_grid(grid: Any, layout: Layout) -> Any:
