@@ -138,7 +138,8 @@ class Emitter:
         if s.op == "transpose" and s.ndim == 2:
             return f"xp.ascontiguousarray({a[0]}.T)" if region.in_loop else f"{a[0]}.T"
         if s.op == "getitem":
-            return f"{a[0]}[{index(s.static['index'])}]"
+            part = f"{a[0]}[{index(s.static['index'])}]"
+            return f"xp.ascontiguousarray({part})" if region.in_loop and s.ndim > 1 else part
         if s.op == "concatenate":
             return f"xp.concatenate(({', '.join(a)}), axis={s.static['axis']})"
         if s.op in ("zeros", "ones"):

@@ -50,6 +50,26 @@ def tanh(x):
     y = real(1) if x > real(8.3) else y
     return real(-1) if x < real(-8.3) else y
 """
+# A product of so few rows is bound by reading the matrix once: BLAS's preparations cost more than that.
+FEW_ROWS = 2
+PRODUCT = """
+@kernel
+def product(rows, matrix, out):
+    whole = matrix.shape[0] // 4 * 4
+    for row in range(rows.shape[0]):
+        x = rows[row]
+        total = out[row]
+        for j in range(matrix.shape[1]):
+            total[j] = real(0)
+        for k in range(0, whole, 4):
+            a, b, c, d = matrix[k], matrix[k + 1], matrix[k + 2], matrix[k + 3]
+            for j in range(matrix.shape[1]):
+                total[j] += (x[k] * a[j] + x[k + 1] * b[j]) + (x[k + 2] * c[j] + x[k + 3] * d[j])
+        for k in range(whole, matrix.shape[0]):
+            a = matrix[k]
+            for j in range(matrix.shape[1]):
+                total[j] += x[k] * a[j]
+"""
 TANH = "\ntanh = math.tanh\n"
 
 # How a kernel says each word. NumPy's maximum and minimum give NaN if either operand is.
@@ -87,16 +107,21 @@ class NumbaEmitter(Emitter):
     def __init__(self, schedule: Schedule, storage: Storage, groups: list[Group]) -> None:
         self.group_of = {o.at: group for group in groups for o in group.operations}
         self.kernels: dict[str, str] = {}
+        dtype = self.dtype = str(groups[0].dtype) if groups else "float32"
         super().__init__(schedule, storage)
-        dtype = str(groups[0].dtype) if groups else "float32"
         tanh = TANH_FLOAT32 if dtype == "float32" else TANH
         body = "\n\n".join(self.kernels.values())
-        self.kernel_source = f"{HEADER.format(dtype=dtype, cache=True)}{tanh}\n\n{body}" if groups else ""
+        header = HEADER.format(dtype=dtype, cache=True)
+        self.kernel_source = f"{header}{tanh}\n{PRODUCT}\n\n{body}" if groups else ""
 
     def _lines(self, operation: Operation, f: Function) -> list[str]:
         group = self.group_of.get(operation.at)
         if group is None:
-            return super()._lines(operation, f)
+            lines = super()._lines(operation, f)
+            value = operation.value
+            if value.op != "matmul" or not operation.region.in_loop or not _is_plain(value, self.dtype):
+                return lines
+            return [line.replace("matmul(", "run.product(").replace("out=", "") for line in lines]
         if operation is not group.operations[0]:
             return []
         return [self._kernel(group, f)]
@@ -109,6 +134,11 @@ class NumbaEmitter(Emitter):
         self.kernels[unique] = kernel.text(unique)
         f.used.add(unique)
         return f"{unique}({', '.join(kernel.arguments)})"
+
+
+def _is_plain(product: Symbol, dtype: str) -> bool:
+    """Whether a product is one of rows and a matrix, in the dtype of the kernels."""
+    return all(s.ndim == 2 and s.dtype == dtype for s in product.symbols)
 
 
 class _Kernel:

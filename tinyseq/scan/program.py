@@ -8,7 +8,7 @@ from typing import Any
 from tinyseq.backend import Array, words_of
 from tinyseq.backend.symbols import POINTWISE
 from tinyseq.scan.emit import Emitter
-from tinyseq.scan.emit_numba import NumbaEmitter
+from tinyseq.scan.emit_numba import FEW_ROWS, NumbaEmitter
 from tinyseq.scan.fuse import fuse, inner_values
 from tinyseq.scan.kernels import emitter_name, load_kernels
 from tinyseq.scan.partition import Schedule, partition
@@ -45,6 +45,7 @@ class Program:
     """The forward and backward functions of one trace, for one array library."""
 
     kernel_source = ""
+    small_product: Any = None
 
     def __init__(self, traced: Trace, library: Any, options: Options | None = None) -> None:
         options = options or Options()
@@ -61,6 +62,7 @@ class Program:
             emitter = NumbaEmitter(self.schedule, self.storage, groups)
             self.kernel_source = emitter.kernel_source
             kernels = load_kernels(emitter.kernel_source) if groups else {}
+            self.small_product = kernels.get("product")
             kernels = {name: kernels[name] for name in emitter.kernels}
         else:
             self.storage = Storage(self.schedule, reuse=options.reuse)
@@ -102,6 +104,8 @@ class Program:
         workspace: Workspace = self.workspaces.take(rows)
         run = Run(self, workspace, parameters, inputs)
         workspace.prepare(rows)
+        few = rows.batch <= FEW_ROWS and self.small_product is not None
+        workspace.product = self.small_product if few else self.library.matmul
         self._give(workspace, self.traced.inputs, inputs)
         starts, ends = (self._index(rows.ends(first)) for first in (True, False))
         for store, state in zip(self.storage.state_stores, states, strict=True):

@@ -33,8 +33,8 @@ def scan(
     runs it step by step on the tape instead, where it may do what it likes; so do derivatives of derivatives
     and the search for anomalies, which need every intermediate value.
 
-    With `checkpoint=k` the backward pass computes the inner values of each k steps again, from the state
-    before them: memory holds inputs, outputs and the inner values of k steps; the price is one more forward pass.
+    With `checkpoint=k` the backward pass computes the inner values of each k steps again, from the
+    state before them: memory holds inputs, outputs and the inner values of k steps, for one more forward.
 
     Raises ShapeError if features or state rows do not fit, TraceError for a step that cannot be compiled.
     """

@@ -116,6 +116,7 @@ class Workspace:
 
     forward_steps: Iterable[tuple[Array, ...]]
     backward_steps: Iterable[tuple[Array, ...]]
+    product: Any  # (rows, matrix, out): matmul, or a kernel for few rows
 
     def __init__(self, memory: Memory, keys: Sequence[Key]) -> None:
         self.memory, self.keys = memory, keys
