@@ -52,20 +52,18 @@ class DotAttention(Module):
         scores: Tensor = queries @ ops.swapaxes(keys, 1, 2)
         return scores
 
-    def weights(self, queries: Tensor, memory: Memory) -> Tensor:
-        """The weights of the steps, (batch, queries, steps); queries: (batch, queries, query_size)."""
+    def forward(self, queries: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
+        """The weighed means, (batch, queries, input_size), and the weights, (batch, queries, steps).
+
+        queries: (batch, queries, query_size). Raises ShapeError for queries of another batch.
+        """
         if queries.ndim != 3 or len(queries) != len(memory.values):
             raise ShapeError(
                 f"Attention to {len(memory.values)} sources takes queries ({len(memory.values)}, queries, "
                 f"width), not {queries.shape}."
             )
-        weights: Tensor = ops.softmax(self.scores(queries, memory.keys) + memory.absent)
-        return weights
-
-    def forward(self, queries: Tensor, memory: Memory) -> Tensor:
-        """The weighed mean of the source for each query: (batch, queries, input_size)."""
-        contexts: Tensor = self.weights(queries, memory) @ memory.values
-        return contexts
+        weights = ops.softmax(self.scores(queries, memory.keys) + memory.absent)
+        return weights @ memory.values, weights
 
 
 class GeneralAttention(DotAttention):

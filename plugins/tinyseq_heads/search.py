@@ -69,10 +69,11 @@ def beam_search(
     """The best hypotheses for each source, best first, from `width` beginnings at a time.
 
     state: `width` rows for each source, one source after the other. Each step keeps the likeliest `width`
-    continuations; one that ends, or has `max_length` symbols, is a hypothesis and frees no place for others
-    (Sutskever et al., 2014), so a width of 1 is greedy. A hypothesis scores its log-probability divided by
-    ((5 + symbols) / 6) ** length_penalty, the end symbol counted: Wu et al. (2016), equation 14, without
-    coverage. The search for a source is over when nothing alive can score higher than its best.
+    continuations of the beginnings alive, so a width of 1 is greedy; those that end, or have `max_length`
+    symbols, are hypotheses, and the others go on (Sutskever et al., 2014). The score of a hypothesis is its
+    log-probability divided by ((5 + symbols) / 6) ** length_penalty, the end symbol counted: Wu et al.
+    (2016), equation 14, without coverage. The search for a source is over when nothing alive can score
+    higher than its best.
     """
     check_length(max_length)
     if width < 1:
