@@ -2,12 +2,16 @@
 
 from typing import Any
 
+from tinyseq import ops
 from tinyseq.contracts import Head, Metric
-from tinyseq.engine import Tensor
+from tinyseq.engine import Tensor, no_grad
 from tinyseq.errors import ConfigError
 from tinyseq.evaluation import ErrorRate, ExactMatch
 from tinyseq.nn import Linear
 from tinyseq.registry import losses
+from tinyseq.sequences import packed
+from tinyseq_heads.prefixes import prefix_search
+from tinyseq_heads.search import Hypothesis
 
 
 class CTCHead(Head):
@@ -33,6 +37,13 @@ class CTCHead(Head):
         """The labels of each sequence, integers, which the likeliest path reads as."""
         labels: list[Any] = self.criterion.decode(self.projection(features))
         return labels
+
+    def beam(self, features: Any, width: int) -> list[list[Hypothesis]]:
+        """The likeliest labels of each sequence, best first; see `prefix_search`."""
+        with no_grad():
+            log_p = packed(self.projection(features)).map(ops.log_softmax).to_list()
+        blank = self.criterion.blank
+        return [prefix_search(rows.numpy().astype("float64"), blank=blank, width=width) for rows in log_p]
 
     def metrics(self) -> dict[str, Metric]:
         """The label error rate, and the share of sequences without any error."""
