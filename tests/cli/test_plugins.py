@@ -147,7 +147,11 @@ def test_a_check_prints_the_report_and_tells_by_its_exit_code(command, site):
 
 
 def test_a_check_reaches_losses_heads_and_layers(command):
-    assert command("plugins", "check", "cross-entropy", "--inputs", 3)[0] == 0
+    ignoring = ["cross-entropy", "ignore_index=-1", "--inputs", 3, "--ignored", "-1"]
+    code, out, _ = command("plugins", "check", *ignoring)
+    assert code == 0
+    assert "L2 ignored-targets       kept" in out
+    assert command("plugins", "check", "triplet", "--mines")[0] == 0
     assert command("plugins", "check", "head:tagger", "input_size=3", "tags=4", "--inputs", 4)[0] == 0
     assert command("plugins", "check", "layer-norm", "size=3", "--inputs", 3, "--context", "position")[0] == 0
 

@@ -68,6 +68,10 @@ def _add_check(actions: Any) -> None:
     parser.add_argument(
         "--context", metavar="STEPS", help="what a layer's output depends on: past, both, ..."
     )
+    parser.add_argument("--ignored", metavar="TARGET", type=int, help="the target that a loss ignores")
+    parser.add_argument(
+        "--mines", action="store_true", help="it compares the rows or sequences of a batch with each other"
+    )
 
 
 def _add_new(actions: Any) -> None:
@@ -117,7 +121,7 @@ def check(args: argparse.Namespace) -> int:
         print(error)
         return BROKEN
     cases = [dict(args.arguments)] if args.arguments else None
-    declared = {"inputs": args.inputs, "context": args.context}
+    declared = {name: getattr(args, name) for name in ("inputs", "context", "ignored", "mines")}
     report = testing.check(component, cases, kind=entry.kind.name, **declared)
     print(report)
     return 0 if report.ok else BROKEN
