@@ -1,17 +1,58 @@
-"""Every Python block in the documentation runs, top to bottom, as one program per page."""
+"""What the documentation shows is so: its Python runs, its commands parse, its run files are right."""
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 
+from tinyseq.cli.entry import parser
+from tinyseq.registry import registries
+from tinyseq.registry.run_file import check
+
 DOCS = Path(__file__).parents[1] / "docs"
+PAGES = sorted(DOCS.glob("*.md"))
 
 
-@pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.stem)
-def test_the_code_of_the_page_runs(page, tmp_path, monkeypatch):
-    blocks = re.findall(r"^```python\n(.*?)^```", page.read_text(), flags=re.M | re.S)
-    assert blocks, f"{page.name} shows no code"
+def blocks(page, language):
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), flags=re.M | re.S)
+
+
+@pytest.fixture(params=PAGES, ids=lambda page: page.stem)
+def page(request, tmp_path, monkeypatch):
+    """A page, with a folder to work in, and names of its own."""
     monkeypatch.chdir(tmp_path)
-    program = "\n".join(blocks)
-    exec(compile(program, str(page), "exec"), {"__name__": page.stem})
+    for registry in registries.values():
+        monkeypatch.setattr(registry, "_registered", {})
+    return request.param
+
+
+def test_the_code_of_the_page_runs(page, tmp_path):
+    """From top to bottom, as one program; the run files may use what it registers."""
+    shown = blocks(page, "python")
+    assert shown, f"{page.name} shows no code"
+    exec(compile("\n".join(shown), str(page), "exec"), {"__name__": page.stem})
+    (tmp_path / "book.txt").touch()
+    for text in blocks(page, "toml"):
+        (tmp_path / "run.toml").write_text(text)
+        assert check(tmp_path / "run.toml") == []
+
+
+def test_the_commands_of_the_page_can_be_given(page):
+    for line in "".join(blocks(page, "sh")).splitlines():
+        command, *words = shlex.split(line, comments=True)
+        assert command == "tinyseq"
+        parser().parse_args(words)
+
+
+def test_the_links_of_the_page_lead_to_files(page):
+    prose = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.M | re.S)
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", prose):
+        assert (page.parent / target).is_file(), target
+
+
+def test_the_pages_about_commands_are_among_them():
+    """Patterns that find nothing would prove nothing."""
+    assert len(PAGES) >= 5
+    assert sum(bool(blocks(page, "sh")) for page in PAGES) >= 4
+    assert sum(bool(blocks(page, "toml")) for page in PAGES) >= 2
