@@ -211,7 +211,17 @@ def case(seed: int) -> Case:
     leave_out: tuple[str, ...] = ()
     if rng.random() < 0.3:
         leave_out = (
-            str(rng.choice(["columns_first", "early_sums", "merged_products", "merged_sums_of_products"])),
+            str(
+                rng.choice(
+                    [
+                        "columns_first",
+                        "early_sums",
+                        "merged_products",
+                        "merged_sums_of_products",
+                        "side_by_side",
+                    ]
+                )
+            ),
         )
     options = Options(leave_out=leave_out, reuse=bool(rng.random() < 0.9))
     return Case(

@@ -103,6 +103,20 @@ def test_what_does_nothing_goes(step: Any, expected: str) -> None:
     assert len(ancestors(found.outputs)) <= 3
 
 
+def test_equal_work_on_neighbouring_columns_is_one_operation() -> None:
+    def step(x: Any, s: Any) -> Any:
+        a, b, c = ops.split(s @ U[:, :6], 3, axis=-1)
+        h = ops.tanh(x[:, :2] * ops.sigmoid(a) + ops.sigmoid(b) * ops.tanh(c))
+        return h, ops.concatenate([h, h], axis=-1)
+
+    def calls(*leave_out: str) -> int:
+        found, _ = trace(step, X, S)
+        optimise(found, leave_out, wide=True)
+        return len(looped(found))
+
+    assert calls("side_by_side") - calls() == 4  # the four operations of the second sigmoid
+
+
 def test_slices_of_a_gradient_are_joined_not_padded() -> None:
     def step(x: Any, s: Any) -> Any:
         return x[:, :1] * x[:, 1:2] * x[:, 2:], s

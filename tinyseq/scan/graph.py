@@ -49,7 +49,7 @@ def rewrite(roots: Sequence[Symbol | None], rule: Rule) -> list[Symbol | None]:
             replaced = (
                 symbol if symbol.op == "leaf" else symbol.graph.apply(symbol.op, *inputs, **symbol.static)
             )
-        if symbol.name and not replaced.name and not is_view(replaced):
+        if symbol.name and not replaced.name:
             replaced.name = symbol.name
         new[symbol.id] = replaced
     return [None if root is None else new[root.id] for root in roots]

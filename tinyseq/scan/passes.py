@@ -64,26 +64,16 @@ def early_sums(traced: Trace) -> None:
 
     Then b + x @ w leaves the loop.
     """
-    traced.take(until_stable(lambda roots: _reassociated(roots, "add"), traced.roots))
+    traced.take(until_stable(_early_sums, traced.roots))
 
 
-def early_products(traced: Trace) -> None:
-    """Multiply first what is known first, so that a cotangent meets one factor and not several."""
-    forward = {s.id for s in traced.forward()}
-    traced.take(until_stable(lambda roots: _reassociated(roots, "multiply", forward), traced.roots))
-
-
-def _reassociated(
-    roots: list[Symbol | None],
-    op: str,
-    leave: set[int] = frozenset(),  # type: ignore[assignment]
-) -> list[Symbol | None]:
+def _early_sums(roots: list[Symbol | None]) -> list[Symbol | None]:
     symbols = ancestors(roots)
     using = users(symbols)
     kept = {root.id for root in roots if root is not None}
 
     def links(s: Symbol) -> bool:
-        return s.op == op and s.is_row and s.id not in leave and all(i.dtype == s.dtype for i in s.symbols)
+        return s.op == "add" and s.is_row and all(i.dtype == s.dtype for i in s.symbols)
 
     inner = {
         s.id
@@ -102,17 +92,16 @@ def _reassociated(
 
         def collect(old: Symbol, new: tuple[Any, ...]) -> None:
             for before, after in zip(old.inputs, new, strict=True):
-                if type(before) is Symbol and before.id in inner and after.op == op:
+                if type(before) is Symbol and before.id in inner and after.op == "add":
                     collect(before, after.inputs)
                 else:
                     terms.append(after)
 
         collect(symbol, inputs)
-        word = getattr(words, op)
         ordered = sorted(terms, key=lambda t: (t.level, t.id) if type(t) is Symbol else (-1, 0))
         total = ordered[0]
         for term in ordered[1:]:
-            total = word(total, term) if type(total) is Symbol else word(term, total)
+            total = words.add(total, term) if type(total) is Symbol else words.add(term, total)
         return total if total.shape == symbol.shape else None
 
     return rewrite(roots, rule)
@@ -203,13 +192,72 @@ def merged_sums_of_products(traced: Trace) -> None:
     traced.take(rewrite(traced.roots, rule))
 
 
+def side_by_side(traced: Trace) -> None:
+    """One operation where several do the same to neighbouring columns: gates that are all sigmoids, say.
+
+    Fewer calls of NumPy; a kernel that fuses operations wants its columns narrow instead.
+    """
+    for _ in range(SIDE_BY_SIDE_LIMIT):
+        group = _neighbouring(traced)
+        if not group:
+            break
+        merged = {s.id: at for at, s in enumerate(group)}
+        bounds = [sum(s.shape[1] for s in group[:k]) for k in range(len(group) + 1)]
+        operands = [
+            columns(first.inputs[0], columns_of(first)[0], columns_of(last)[1])  # type: ignore[index]
+            if type(first) is Symbol
+            else first
+            for first, last in zip(group[0].inputs, group[-1].inputs, strict=True)
+        ]
+        wide = traced.graph.apply(group[0].op, *operands)
+
+        def rule(symbol: Symbol, inputs: tuple[Any, ...]) -> Symbol | None:
+            at = merged.get(symbol.id)
+            return None if at is None else columns(wide, bounds[at], bounds[at + 1])
+
+        traced.take(rewrite(traced.roots, rule))
+
+
+SIDE_BY_SIDE_LIMIT = 64
+
+
+def _neighbouring(traced: Trace) -> list[Symbol]:
+    """The first group of equal operations on neighbouring columns, from left to right; empty if there is none."""
+    phase = _phases(traced)
+    by_start: dict[Any, Symbol] = {}
+    candidates = []
+    for s in ancestors(traced.roots):
+        if s.op not in POINTWISE or s.ndim != 2 or not s.is_row or s.shape[1] == 1:
+            continue
+        parts = [columns_of(i) for i in s.symbols]
+        if all(p is not None and p[1] - p[0] == s.shape[1] for p in parts):
+            kind = (
+                s.op,
+                phase(s),
+                tuple([i.inputs[0].id if type(i) is Symbol else repr(i) for i in s.inputs]),
+            )
+            candidates.append((s, kind, tuple([p[1] for p in parts if p is not None])))
+            by_start[kind, tuple([p[0] for p in parts if p is not None])] = s
+    for s, kind, stops in candidates:
+        group = [s]
+        while (right := by_start.get((kind, stops))) is not None:
+            group.append(right)
+            stops = tuple([columns_of(i)[1] for i in right.symbols])  # type: ignore[index]
+        if len(group) > 1:
+            return group
+    return []
+
+
 FORMS: tuple[Pass, ...] = (simplified, columns_first, early_sums, merged_products, merged_sums_of_products)
 
 
-def optimise(traced: Trace, leave_out: tuple[str, ...] = ()) -> None:
-    """Apply every pass whose name is not left out, tidying up in between. `simplified` cannot be left out."""
+def optimise(traced: Trace, leave_out: tuple[str, ...] = (), *, wide: bool = False) -> None:
+    """Apply every pass whose name is not left out, tidying up in between. `simplified` cannot be left out.
+
+    wide: for source without kernels, where an operation on many columns is better than many operations.
+    """
     simplified(traced)
-    for change in FORMS[1:]:
+    for change in (*FORMS[1:], side_by_side) if wide else FORMS[1:]:
         if change.__name__ not in leave_out:
             change(traced)
             simplified(traced)

@@ -49,13 +49,14 @@ class Program:
 
     def __init__(self, traced: Trace, library: Any, options: Options | None = None) -> None:
         options = options or Options()
-        optimise(traced, options.leave_out)
+        words = words_of(library.empty(0))
+        fused = (options.emitter or emitter_name(words.name)) == "numba"
+        optimise(traced, options.leave_out, wide=not fused)
         self.traced = traced
         self.schedule: Schedule = partition(traced)
-        words = words_of(library.empty(0))
         kernels: dict[str, Any] = {}
         emitter: Emitter
-        if (options.emitter or emitter_name(words.name)) == "numba":
+        if fused:
             groups = fuse(self.schedule)
             inner = inner_values(self.schedule, groups)
             self.storage = Storage(self.schedule, inner, groups, reuse=options.reuse)

@@ -80,10 +80,12 @@ def _check_features(cell: Cell, x: Tensor) -> None:
 
 
 def _check_rows(state: Any, layout: Layout) -> None:
-    for name, leaf in zip(names(state, "state"), flatten(state), strict=True):
+    for i, leaf in enumerate(flatten(state)):
         if not isinstance(leaf, Tensor):
+            name = names(state, "state")[i]
             raise TypeError(f"{name} must be a Tensor (batch, width), not {type(leaf).__name__}.")
         if leaf.ndim == 0 or leaf.shape[0] != layout.batch:
+            name = names(state, "state")[i]
             raise ShapeError(
                 f"{name} has shape {leaf.shape}, but there are {layout.batch} sequences: each needs a row."
             )

@@ -84,7 +84,7 @@ class _Reading:
         if isinstance(value, MethodType):
             return self._part(value.__func__), self._part(value.__self__)
         if isinstance(value, FunctionType):
-            return self._function(value)
+            return _Identity(value) if hasattr(value, "rule") else self._function(value)  # an op is itself
         if isinstance(value, list | tuple):
             self._look(lambda: [*value])
             return type(value), tuple(map(self._part, value))
