@@ -197,7 +197,7 @@ class Sequences:
 
 @lru_cache(64)
 def _dense(batch: int, steps: int) -> Layout:
-    """The layout of sequences of equal length; windows of a text and single tokens ask for it all the time."""
+    """The layout of sequences of equal length; windows of a text and single tokens ask for it often."""
     return Layout([steps] * batch)
 
 
