@@ -1,17 +1,14 @@
 """Recurrent layers against torch.nn's, in one process: a forward and backward pass, or a forward pass alone.
 
-Run: python -m tests.benchmarks.recurrent [--json FILE] [--cells lstm,gru,rnn,bilstm] [--shapes 0,1,...] [--quick]
+Run: python -m tests.benchmarks.recurrent [--json FILE] [--cells lstm,gru,rnn,bilstm] [--shapes 0,1,...]
 
 Train: gradients of inputs and all weights. Ragged: lengths uniform in [T/3, T]; torch's time includes
-packing and padding, ours is on packed rows throughout. Each contender runs in blocks, since the threads of
-one disturb the other for a while; a figure is the least of at least 15 runs. Needs torch; TINYSEQ_EMITTER
-chooses the emitter.
+packing and padding, ours is on packed rows throughout. Needs torch; TINYSEQ_EMITTER chooses the emitter.
 """
 
 import argparse
-import json
-import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +19,7 @@ from tinyseq_cells.lstm import LSTM
 from tinyseq_cells.rnn import RNN
 
 import tinyseq
+from tests.benchmarks import timing
 from tinyseq import Tensor
 from tinyseq.scan import Recurrent
 from tinyseq.scan.kernels import emitter_name
@@ -46,21 +44,6 @@ CELLS: dict[str, tuple[Callable[[int, int], Any], Callable[[int, int], Any]]] = 
         lambda i, h: torch.nn.LSTM(i, h, bidirectional=True),
     ),
 }
-
-
-def least_ms(contenders: list[Callable[[], Any]], runs: int, blocks: int = 3) -> list[float]:
-    """The shortest run of each contender, in milliseconds; contenders take turns by blocks of runs."""
-    best = [float("inf")] * len(contenders)
-    for _ in range(blocks):
-        for k, run in enumerate(contenders):
-            time.sleep(0.05)  # until the threads of the one before have gone to sleep
-            run()
-            run()
-            for _ in range(-(-runs // blocks)):
-                start = time.perf_counter()
-                run()
-                best[k] = min(best[k], time.perf_counter() - start)
-    return [b * 1e3 for b in best]
 
 
 def ours(layer: Any, xs: Sequences, d_rows: np.ndarray[Any, Any]) -> dict[str, Callable[[], Any]]:
@@ -100,7 +83,7 @@ def theirs(module: Any, x: Any, d_y: Any, lengths: list[int] | None) -> dict[str
     return {"train": train, "infer": infer}
 
 
-def measure(cell: str, shape: Shape, ragged: bool, runs: int) -> list[dict[str, Any]]:
+def measure(cell: str, shape: Shape, ragged: bool, blocks: int) -> list[dict[str, Any]]:
     """One row for each mode."""
     steps, batch, inputs, hidden = shape
     rng = np.random.default_rng(0)
@@ -117,7 +100,7 @@ def measure(cell: str, shape: Shape, ragged: bool, runs: int) -> list[dict[str, 
     b = theirs(module, x, d_y, lengths if ragged else None)
     out = []
     for mode in ("train", "infer"):
-        mine, torchs = least_ms([a[mode], b[mode]], runs)
+        times = timing.shortest({"ours": a[mode], "torch": b[mode]}, blocks=blocks)
         out.append(
             {
                 "cell": cell,
@@ -125,9 +108,9 @@ def measure(cell: str, shape: Shape, ragged: bool, runs: int) -> list[dict[str, 
                 "mode": mode,
                 "shape": list(shape),
                 "emitter": emitter_name("numpy"),
-                "ours_ms": round(mine, 3),
-                "torch_ms": round(torchs, 3),
-                "ratio": round(torchs / mine, 3),
+                "ours_ms": round(times["ours"], 3),
+                "torch_ms": round(times["torch"], 3),
+                "ratio": round(times["torch"] / times["ours"], 3),
             }
         )
     return out
@@ -138,30 +121,29 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, float]:
     groups: dict[str, list[float]] = {}
     for row in rows:
         groups.setdefault(f"{row['cell']} {row['layout']} {row['mode']}", []).append(row["ratio"])
-    return {name: round(float(np.exp(np.mean(np.log(ratios)))), 3) for name, ratios in groups.items()}
+    return {name: round(timing.geometric_mean(ratios), 3) for name, ratios in groups.items()}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--json")
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
     parser.add_argument("--cells", default=",".join(CELLS))
     parser.add_argument("--shapes", default=",".join(map(str, range(len(SHAPES)))))
-    parser.add_argument("--quick", action="store_true", help="6 runs in place of 15")
+    parser.add_argument("--blocks", type=int, default=5, help="how often the two take turns")
     args = parser.parse_args()
+    timing.use_threads_of_numpy()
     rows: list[dict[str, Any]] = []
     for cell in args.cells.split(","):
         for shape in [SHAPES[int(k)] for k in args.shapes.split(",")]:
             for ragged in (False, True) if shape[1] > 1 else (False,):
-                for row in measure(cell, shape, ragged, 6 if args.quick else 15):
+                for row in measure(cell, shape, ragged, args.blocks):
                     rows.append(row)
                     print(*row.values(), flush=True)
     for name, ratio in summary(rows).items():
         print(f"{name}: geometric mean {ratio}")
-    if args.json:
-        with open(args.json, "w") as file:
-            json.dump({"rows": rows}, file, indent=1)
+    timing.write(args.json, rows)
 
 
 if __name__ == "__main__":

@@ -222,7 +222,7 @@ SIDE_BY_SIDE_LIMIT = 64
 
 
 def _neighbouring(traced: Trace) -> list[Symbol]:
-    """The first group of equal operations on neighbouring columns, from left to right; empty if there is none."""
+    """The first group of equal operations on neighbouring columns, from left to right; or none."""
     phase = _phases(traced)
     by_start: dict[Any, Symbol] = {}
     candidates = []

@@ -102,24 +102,38 @@ class Program:
         self, rows: Rows, inputs: Sequence[Array], states: Sequence[Array], parameters: Sequence[Array]
     ) -> tuple[list[Array], list[Array], Run]:
         """Outputs (all rows), final states (batch, ...), and what the backward pass needs."""
-        workspace: Workspace = self.workspaces.take(rows)
+        workspace = self.workspace(rows)
         run = Run(self, workspace, parameters, inputs)
-        workspace.prepare(rows)
-        few = rows.batch <= FEW_ROWS and self.small_product is not None
-        workspace.product = self.small_product if few else self.library.matmul
-        self._give(workspace, self.traced.inputs, inputs)
         starts, ends = (self._index(rows.ends(first)) for first in (True, False))
         for store, state in zip(self.storage.state_stores, states, strict=True):
             workspace.all[store.name][starts] = state.reshape(rows.batch, store.width)
-        outputs = self._functions["forward"](parameters, workspace)
+        outputs = self.compute(workspace, inputs, parameters)
         finals = [
             workspace.all[store.name][ends].reshape(state.shape)
             for store, state in zip(self.storage.state_stores, states, strict=True)
         ]
         if rows.is_dense or rows.reverse:
             finals = [f.copy() for f in finals]
-        shapes = [(rows.total, *s.shape[1:]) for s in self.traced.outputs]
-        return [y.reshape(shape) for y, shape in zip(outputs, shapes, strict=True)], finals, run
+        return outputs, finals, run
+
+    def workspace(self, rows: Rows) -> Workspace:
+        """A workspace, borrowed and ready for a forward pass over these rows."""
+        workspace: Workspace = self.workspaces.take(rows)
+        workspace.prepare(rows)
+        few = rows.batch <= FEW_ROWS and self.small_product is not None
+        workspace.product = self.small_product if few else self.library.matmul
+        return workspace
+
+    def compute(
+        self, workspace: Workspace, inputs: Sequence[Array], parameters: Sequence[Array]
+    ) -> list[Array]:
+        """The outputs (all rows), which are new arrays; the states before the first step are in the workspace."""
+        self._give(workspace, self.traced.inputs, inputs)
+        outputs = self._functions["forward"](parameters, workspace)
+        return [
+            y.reshape(workspace.total, *s.shape[1:])
+            for y, s in zip(outputs, self.traced.outputs, strict=True)
+        ]
 
     def backward(
         self, run: Run, d_outputs: Sequence[Array | None], d_finals: Sequence[Array | None]

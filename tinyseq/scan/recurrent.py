@@ -1,10 +1,13 @@
 """Recurrent: a cell as a layer."""
 
+from collections.abc import Callable
 from typing import Any
 
 from tinyseq.contracts import Cell, Layer
+from tinyseq.engine import Tensor
 from tinyseq.errors import ConfigError
 from tinyseq.scan.run import scan
+from tinyseq.scan.stream import CompiledStream, EagerStream
 
 
 class Recurrent(Layer):
@@ -50,3 +53,14 @@ class Recurrent(Layer):
         return scan(
             self.cell, xs, state, reverse=self.reverse, compiled=self.compiled, checkpoint=self.checkpoint
         )
+
+    def stream(self, state: Any) -> Callable[[Tensor], Tensor]:
+        """A function that reads one more step of every sequence, going on from `state`, without a tape.
+
+        Raises ConfigError in reverse, where the last step would have to be known first.
+        """
+        if self.reverse:
+            raise ConfigError(
+                "Recurrent(reverse=True) begins with the last step, so it cannot read a stream."
+            )
+        return (EagerStream if self.compiled is False else CompiledStream)(self.cell, state)
