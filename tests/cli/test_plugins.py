@@ -144,6 +144,7 @@ def test_a_check_prints_the_report_and_tells_by_its_exit_code(command, site):
     assert (code, err) == (1, "")
     assert "C2 rows: " in out
     assert "Usually: " in out
+    assert "If this is not what Bad reads, see the options" in out
 
 
 def test_a_check_reaches_losses_heads_and_layers(command):
@@ -151,7 +152,10 @@ def test_a_check_reaches_losses_heads_and_layers(command):
     code, out, _ = command("plugins", "check", *ignoring)
     assert code == 0
     assert "L2 ignored-targets       kept" in out
-    assert command("plugins", "check", "triplet", "--mines")[0] == 0
+    assert command("plugins", "check", "triplet", "--mines", "--inputs", 4)[0] == 0
+    assert command("plugins", "check", "adam")[0] == 0
+    cell = 'cell={class="gru", input_size=3, hidden_size=4}'
+    assert command("plugins", "check", "recurrent", cell, "reverse=true", "--context", "future")[0] == 0
     assert command("plugins", "check", "head:tagger", "input_size=3", "tags=4", "--inputs", 4)[0] == 0
     assert command("plugins", "check", "layer-norm", "size=3", "--inputs", 3, "--context", "position")[0] == 0
 
@@ -163,6 +167,10 @@ def test_a_broken_plugin_fails_and_a_wrong_question_is_refused(command, refused,
     assert "could not be imported: ModuleNotFoundError: No module named 'not_there'" in out
     assert "No plugin named 'lsmt'. Did you mean 'lstm'?" in refused("plugins", "check", "lsmt")
     assert "needs more than sizes" in refused("plugins", "check", "recurrent")
+    assert "what CrossEntropy compares: say --inputs N" in refused("plugins", "check", "cross-entropy")
+    said = refused("plugins", "check", "deep")
+    assert "Deep cannot be made with no arguments: Deep needs at least one layer" in said
+    assert "Say KEY=VALUE for each argument" in said
     assert "expected KEY=VALUE, such as hidden_size=5" in refused("plugins", "check", "gru", "7")
 
 
