@@ -9,6 +9,7 @@ import pytest
 from tinyseq.cli.entry import parser
 from tinyseq.registry import registries
 from tinyseq.registry.run_file import check
+from tinyseq.scan.explain import explanation
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
@@ -56,3 +57,14 @@ def test_the_pages_about_commands_are_among_them():
     assert len(PAGES) >= 5
     assert sum(bool(blocks(page, "sh")) for page in PAGES) >= 4
     assert sum(bool(blocks(page, "toml")) for page in PAGES) >= 2
+
+
+def test_the_compiler_page_shows_what_the_compiler_writes():
+    pytest.importorskip("numba", reason="one block is a kernel of the extra fast")
+    compiler_page = DOCS / "from-step-to-kernel.md"
+    names = {"__name__": "page"}
+    exec("\n".join(blocks(compiler_page, "python")), names)
+    x, h = (names["Tensor"](names["np"].zeros((1, n), "f")) for n in (3, 4))
+    printed = "\n".join(explanation(names["step"], x, h, emitter=emitter) for emitter in ("numpy", "numba"))
+    for block in blocks(compiler_page, "text"):
+        assert block.strip() in printed
