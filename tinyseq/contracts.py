@@ -54,7 +54,8 @@ class Layer(Module, ABC):
     """Sequences in, Sequences out; a Tensor (batch, time, features) in, a Tensor out.
 
     A layer with a state also has `initial_state(batch_size)` and `scan(xs, state=None) -> (ys, final state)`,
-    each state a NamedTuple or tuple of Tensors (batch, width) in the caller's order.
+    each state a NamedTuple or tuple of Tensors (batch, width) in the caller's order. It may have
+    `stream(state)` for reading one step at a time; see `tinyseq.sequences.stream`.
     """
 
     api: ClassVar[int] = 1

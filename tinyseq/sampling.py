@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from tinyseq import random
-from tinyseq.engine import no_grad
+from tinyseq.backend import backend
+from tinyseq.engine import make_tensor, no_grad
 from tinyseq.errors import ConfigError, DataError, NonFiniteError
 from tinyseq.nn import Module
-from tinyseq.sequences import Sequences
+from tinyseq.sequences import Sequences, stream
 
 Scores = np.ndarray[Any, Any]
 
@@ -50,14 +51,18 @@ def generate(
 def _tokens(
     model: Any, ids: Any, length: int, temperature: float, top_k: int | None, rng: np.random.Generator
 ) -> Iterator[int]:
-    state = None
     modules = list(model.modules()) if isinstance(model, Module) else []
+    step = None
     for _ in range(length):
         # Between two tokens the model is the caller's, who may train it.
         evaluating = model.evaluating() if any(m.training for m in modules) else nullcontext()
         with no_grad(), evaluating:
-            features, state = model.scan(Sequences.from_padded(ids[None]), state)
-            scores = model.head.predict(features.last()).numpy()[0]
+            if step is None:
+                read, state = model.scan(Sequences.from_padded(ids[None]), None)
+                features, step = read.last(), stream(model, state)
+            else:
+                features = step(make_tensor(backend().asarray(ids), None))
+            scores = model.head.predict(features).numpy()[0]
         chosen = choose(scores, rng, temperature=temperature, top_k=top_k)
         yield chosen
         ids = np.array([chosen])

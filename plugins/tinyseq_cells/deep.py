@@ -1,11 +1,12 @@
 """Layers of recurrence on top of each other."""
 
+from collections.abc import Callable
 from typing import Any
 
-from tinyseq import Cell, Layer, Recurrent, Sequences
+from tinyseq import Cell, Layer, Recurrent, Sequences, Tensor
 from tinyseq.errors import ConfigError
 from tinyseq.nn import Module
-from tinyseq.sequences import like, packed
+from tinyseq.sequences import like, packed, stream
 
 
 class Deep(Layer):
@@ -67,3 +68,15 @@ class Deep(Layer):
             batch = ys.with_data(ys.data + batch.data) if self.residual and i > 0 else ys
             final.append(after)
         return like(xs, batch), tuple(final)
+
+    def stream(self, state: tuple[Any, ...]) -> Callable[[Tensor], Tensor]:
+        """A function that reads one more step of every sequence, going on from `state`."""
+        steps = [stream(layer, before) for layer, before in zip(self.layers, state, strict=True)]
+
+        def step(x: Tensor) -> Tensor:
+            for i, layer in enumerate(steps):
+                y = layer(x)
+                x = y + x if self.residual and i > 0 else y
+            return x
+
+        return step

@@ -1,9 +1,11 @@
 """The usual shape of a sequence model: ids to vectors, vectors in context, and what is asked of them."""
 
+from collections.abc import Callable
 from typing import Any
 
 from tinyseq.engine import Tensor
 from tinyseq.nn.module import Module
+from tinyseq.sequences import stream
 
 
 class SequenceModel(Module):
@@ -33,6 +35,11 @@ class SequenceModel(Module):
     def scan(self, xs: Any, state: Any = None) -> tuple[Any, Any]:
         """The features, and the encoder's state after the last step, to go on from."""
         return self._stateful().scan(self.embed(xs), state)  # type: ignore[no-any-return]
+
+    def stream(self, state: Any) -> Callable[[Any], Tensor]:
+        """A function from the next input of every sequence, (batch, ...), to its features, from `state`."""
+        step = stream(self._stateful(), state)
+        return lambda x: step(self.embed(x))
 
     def _stateful(self) -> Any:
         if not hasattr(self.encoder, "scan"):

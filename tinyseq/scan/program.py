@@ -127,7 +127,7 @@ class Program:
     def compute(
         self, workspace: Workspace, inputs: Sequence[Array], parameters: Sequence[Array]
     ) -> list[Array]:
-        """The outputs (all rows), which are new arrays; the states before the first step are in the workspace."""
+        """The outputs (all rows), as new arrays, from the states that the workspace holds."""
         self._give(workspace, self.traced.inputs, inputs)
         outputs = self._functions["forward"](parameters, workspace)
         return [

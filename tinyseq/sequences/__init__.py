@@ -8,3 +8,4 @@ from tinyseq.sequences.batch import like as like
 from tinyseq.sequences.batch import packed as packed
 from tinyseq.sequences.layout import Layout as Layout
 from tinyseq.sequences.rows import RowMap as RowMap
+from tinyseq.sequences.streaming import stream as stream
