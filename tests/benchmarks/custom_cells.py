@@ -2,8 +2,8 @@
 
 Run: python -m tests.benchmarks.custom_cells [--json FILE] [--blocks 5]
 
-Each step is written once, over a namespace that either library fills in. Times are of a forward and a backward
-pass with the gradients of inputs and all weights; the first pass, which compiles, is left out.
+Each step is written once, over a namespace that either library fills in. Times are of a forward and a
+backward pass with the gradients of inputs and all weights; the first pass, which compiles, is left out.
 """
 
 import argparse

@@ -90,7 +90,7 @@ class Writer:
         rng, (v, w) = self.rng, self.pick()
         kind = self.choose(
             "unary", "binary", "product", "bias", "slice", "join", "sum", "number", "gates", "choice",
-            "quotient", "parameters", "heads", "softmax", "extreme",
+            "quotient", "parameters", "heads", "softmax", "extreme", "products",
         )  # fmt: skip
         if kind == "unary":
             f = self.choose("sigmoid", "tanh", "relu", "square", "sigmoid", "tanh", "softplus", "abs")
@@ -161,6 +161,10 @@ class Writer:
                 ),
                 w,
             )
+        elif kind == "products":  # gates whose weights are apart
+            n, count = int(rng.choice([2, 4])), int(rng.integers(2, 5))
+            parts = [f"{self.choose('tanh', 'sigmoid')}({v} @ {self.parameter(w, n)})" for _ in range(count)]
+            self.add(f" {self.choose('+', '*')} ".join(parts), n)
         elif kind == "extreme":
             self.add(f"{v} - max({v}, axis=-1, keepdims=True)", w)
 

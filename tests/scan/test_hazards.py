@@ -106,6 +106,12 @@ def parameters_alone(x: Any, s: Any) -> Any:
     return x * tanh(B), (tanh(x + s[0] @ (W * 0.5)) * sigmoid(B), s[1])
 
 
+def three_products_of_one_state(x: Any, s: Any) -> Any:
+    r, z = sigmoid(x + s[0] @ W), sigmoid(s[0] @ (W * 0.5) + B)
+    h = (1 - z) * s[0] + z * tanh(s[0] @ (W * 0.3) + (r * s[0]) @ W)
+    return h, (h, s[1])
+
+
 def heads(x: Any, s: Any) -> Any:
     q, k = ops.reshape(x, (-1, 2, 2)), ops.reshape(s[0], (-1, 2, 2))
     mixed = ops.softmax(ops.sum(q * k, axis=-1), axis=-1)
@@ -117,7 +123,8 @@ STEPS: list[Step] = [
     one_value_is_two_states_and_the_output, carried_cotangent_is_read_after_the_loop,
     cotangent_that_no_cotangent_feeds, state_that_is_forgotten, nothing_in_the_loop, no_parameters,
     names_of_its_own, gates_of_other_widths, unequal_slices_of_one_value, output_that_the_backward_pass_reads,
-    output_joined_from_parts, two_outputs_of_one_value, choices, parameters_alone, heads,
+    output_joined_from_parts, two_outputs_of_one_value, choices, parameters_alone,
+    three_products_of_one_state, heads,
 ]  # fmt: skip
 
 

@@ -169,18 +169,20 @@ def merged_sums_of_products(traced: Trace) -> None:
         a, b = symbol.inputs
         if mergeable(a) and mergeable(b) and a.dtype == b.dtype:
             return _side_by_side(inputs[0], inputs[1])
-        for i, j in ((0, 1), (1, 0)):  # (rest + first) + second
+        for i, j in (
+            (0, 1),
+            (1, 0),
+        ):  # (rest + first) + second, in which rest + first may be one product by now
             chain, last = symbol.inputs[i], symbol.inputs[j]
-            if (
-                mergeable(last)
-                and type(chain) is Symbol
-                and chain.op == "add"
-                and chain.id not in kept
-                and len(using[chain.id]) == 1
-                and mergeable(chain.inputs[1])
-                and chain.shape == symbol.shape
-            ):
-                return words.add(inputs[i].inputs[0], _side_by_side(inputs[i].inputs[1], inputs[j]))
+            if not (mergeable(last) and type(chain) is Symbol and chain.op == "add" and chain.id not in kept):
+                continue
+            if len(using[chain.id]) != 1 or chain.shape != symbol.shape or not mergeable(chain.inputs[1]):
+                continue
+            before: Symbol = inputs[i]
+            if before.op == "matmul":
+                return _side_by_side(before, inputs[j])
+            if before.op == "add" and before.inputs[1].op == "matmul":
+                return words.add(before.inputs[0], _side_by_side(before.inputs[1], inputs[j]))
         return None
 
     def _side_by_side(a: Symbol, b: Symbol) -> Symbol:
