@@ -41,7 +41,7 @@ class NaiveBayes:
         for bag, label in zip(counted, labels, strict=True):
             for symbol, count in bag.items():
                 counts[self._rows[symbol], label] += count
-        self._log_likelihood = np.log(counts) - np.log(counts.sum(0))
+        self._log_likelihood = np.log(counts / counts.sum(0))
         with np.errstate(divide="ignore"):  # a class that never came is impossible
             self._log_prior = np.log(np.bincount(labels, minlength=classes) / len(labels))
 
