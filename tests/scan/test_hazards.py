@@ -106,6 +106,15 @@ def parameters_alone(x: Any, s: Any) -> Any:
     return x * tanh(B), (tanh(x + s[0] @ (W * 0.5)) * sigmoid(B), s[1])
 
 
+def output_that_looks_like_a_view(x: Any, s: Any) -> Any:
+    z = x * 2.0
+    return z[:, ::-1], (tanh(z + s[0]), tanh(z))
+
+
+def numbers_that_add_up(x: Any, s: Any) -> Any:
+    return 0.3 + (0.5 + (0.25 + s[0])), (tanh(x + s[0]), s[1])
+
+
 def three_products_of_one_state(x: Any, s: Any) -> Any:
     r, z = sigmoid(x + s[0] @ W), sigmoid(s[0] @ (W * 0.5) + B)
     h = (1 - z) * s[0] + z * tanh(s[0] @ (W * 0.3) + (r * s[0]) @ W)
@@ -124,7 +133,7 @@ STEPS: list[Step] = [
     cotangent_that_no_cotangent_feeds, state_that_is_forgotten, nothing_in_the_loop, no_parameters,
     names_of_its_own, gates_of_other_widths, unequal_slices_of_one_value, output_that_the_backward_pass_reads,
     output_joined_from_parts, two_outputs_of_one_value, choices, parameters_alone,
-    three_products_of_one_state, heads,
+    output_that_looks_like_a_view, numbers_that_add_up, three_products_of_one_state, heads,
 ]  # fmt: skip
 
 

@@ -17,7 +17,6 @@ COMMENTS = {
     Region.BEFORE: "known from the inputs alone: all steps at once",
     Region.STEP: "the recurrence: what the next state needs",
     Region.AFTER: "no state depends on these: all steps at once",
-    Region.KNOWN: "known before the cotangents arrive: all steps at once",
     Region.BACK_STEP: "the recurrence backward: what the cotangent of the state before needs",
     Region.REST: "everything else: all steps at once",
 }
@@ -250,7 +249,6 @@ class Emitter:
 
     def _backward(self) -> str:
         f = self._start(False)
-        known = self._take(self._region(Region.KNOWN, f), f)
         steps = self._region(Region.BACK_STEP, f)
         setup, f.parameter_lines = f.parameter_lines, []
         rest: list[str] = []
@@ -264,7 +262,6 @@ class Emitter:
         self.backward_keys = list(f.keys)
         body = [
             *section("", setup),
-            *section(COMMENTS[Region.KNOWN], known),
             *loop(COMMENTS[Region.BACK_STEP], f.keys, "run.backward_steps", steps),
             *section(COMMENTS[Region.REST], rest),
             f"return [{', '.join(inputs)}], [{', '.join(reduced)}]",

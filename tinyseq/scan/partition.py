@@ -15,9 +15,8 @@ class Region(IntEnum):
     BEFORE = 0  # forward, all steps at once: knows the inputs only
     STEP = 1  # forward, step by step: what the next state needs
     AFTER = 2  # forward, all steps at once: outputs that no state depends on
-    KNOWN = 3  # backward, many steps at once: known before any cotangent arrives
-    BACK_STEP = 4  # backward, step by step: what the cotangent of the state before needs
-    REST = 5  # backward, all steps at once: everything else
+    BACK_STEP = 3  # backward, step by step: what the cotangent of the state before needs
+    REST = 4  # backward, all steps at once: everything else
 
     @property
     def is_forward(self) -> bool:
@@ -63,12 +62,8 @@ class Schedule:
             operation.at = at
 
 
-def partition(traced: Trace, *, known_apart: bool = False) -> Schedule:
-    """The schedule of a trace; `known_apart` computes what is KNOWN outside the backward loop.
-
-    Changes the trace where a carried cotangent is also needed after the loop.
-    """
-    early_region = Region.KNOWN if known_apart else Region.BACK_STEP
+def partition(traced: Trace) -> Schedule:
+    """The schedule of a trace. Changes the trace where a carried cotangent is also needed after the loop."""
     _complete(traced)
     _keep_carried(traced)
     schedule = Schedule(traced)
@@ -93,7 +88,7 @@ def partition(traced: Trace, *, known_apart: bool = False) -> Schedule:
             add(Operation(s, Region.BACK_STEP))
         else:
             early = s.level < Level.COTANGENT and s.id in known
-            add(Operation(s, early_region if early else Region.REST))
+            add(Operation(s, Region.BACK_STEP if early else Region.REST))
     for slot, gradient in enumerate(traced.d_states):
         if gradient is not None:
             add(Operation(gradient, Region.BACK_STEP, slot))

@@ -101,7 +101,7 @@ def _early_sums(roots: list[Symbol | None]) -> list[Symbol | None]:
         ordered = sorted(terms, key=lambda t: (t.level, t.id) if type(t) is Symbol else (-1, 0))
         total = ordered[0]
         for term in ordered[1:]:
-            total = words.add(total, term) if type(total) is Symbol else words.add(term, total)
+            total = words.add(term, total) if type(term) is Symbol else total + term  # two numbers
         return total if total.shape == symbol.shape else None
 
     return rewrite(roots, rule)

@@ -88,7 +88,7 @@ def call(s: Symbol, a: list[str]) -> str:
     if s.op in ("matmul", *POINTWISE):
         return f"{s.op}({', '.join(a)})"
     if s.op == "getitem":
-        return f"{a[0]}[{index(s.static['index'])}]"
+        return f"{a[0]}[{index(s.static['index'])}].copy()"
     if s.op == "concatenate":
         return f"xp.concatenate(({', '.join(a)},), axis={s.static['axis']})"
     if s.op == "astype":
@@ -102,4 +102,5 @@ def call(s: Symbol, a: list[str]) -> str:
         shape = ", ".join(["run.total" if n is ROWS else str(n) for n in s.shape])
         return f"xp.broadcast_to({a[0]}, ({shape})).copy()"
     options = "".join([f", {k}={v!r}" for k, v in s.static.items()])
-    return f"xp.{s.op}({', '.join(a)}{options})"
+    view = ".copy()" if s.op == "transpose" else ""
+    return f"xp.{s.op}({', '.join(a)}{options}){view}"

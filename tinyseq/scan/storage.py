@@ -266,7 +266,7 @@ class Storage:
                 continue
             place = self.place(operand)
             own = place.store.kind
-            saved = root_of(operand).id in self.schedule.forward and operation.region >= Region.KNOWN
+            saved = root_of(operand).id in self.schedule.forward and not operation.region.is_forward
             if saved or own not in (Kind.SEQUENCE, Kind.STEP) or (kind is Kind.SEQUENCE and own is Kind.STEP):
                 continue
             if own is Kind.STEP and place.store.region is not operation.region:
