@@ -83,8 +83,8 @@ def theirs(module: Any, x: Any, d_y: Any, lengths: list[int] | None) -> dict[str
     return {"train": train, "infer": infer}
 
 
-def measure(cell: str, shape: Shape, ragged: bool, blocks: int) -> list[dict[str, Any]]:
-    """One row for each mode."""
+def contenders(cell: str, shape: Shape, ragged: bool) -> dict[str, dict[str, Callable[[], Any]]]:
+    """By contender and mode, what to time."""
     steps, batch, inputs, hidden = shape
     rng = np.random.default_rng(0)
     lengths = sorted([steps, *rng.integers(steps // 3, steps + 1, batch - 1).tolist()], reverse=True)
@@ -96,11 +96,18 @@ def measure(cell: str, shape: Shape, ragged: bool, blocks: int) -> list[dict[str
     d_rows = rng.normal(size=(layout.total, width)).astype("f")
     x = torch.tensor(rng.normal(size=(steps, batch, inputs)).astype("f"), requires_grad=True)
     d_y = torch.tensor(rng.normal(size=(steps, batch, width)).astype("f"))
-    a = ours(layer, Sequences(rows, layout), d_rows)
-    b = theirs(module, x, d_y, lengths if ragged else None)
+    return {
+        "ours": ours(layer, Sequences(rows, layout), d_rows),
+        "torch": theirs(module, x, d_y, lengths if ragged else None),
+    }
+
+
+def measure(cell: str, shape: Shape, ragged: bool, blocks: int) -> list[dict[str, Any]]:
+    """One row for each mode."""
+    both = contenders(cell, shape, ragged)
     out = []
     for mode in ("train", "infer"):
-        times = timing.shortest({"ours": a[mode], "torch": b[mode]}, blocks=blocks)
+        times = timing.shortest({name: modes[mode] for name, modes in both.items()}, blocks=blocks)
         out.append(
             {
                 "cell": cell,
