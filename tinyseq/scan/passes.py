@@ -101,7 +101,8 @@ def _early_sums(roots: list[Symbol | None]) -> list[Symbol | None]:
         ordered = sorted(terms, key=lambda t: (t.level, t.id) if type(t) is Symbol else (-1, 0))
         total = ordered[0]
         for term in ordered[1:]:
-            total = words.add(term, total) if type(term) is Symbol else total + term  # two numbers
+            either = type(total) is Symbol or type(term) is Symbol
+            total = words.add(total, term) if either else total + term  # numbers come first
         return total if total.shape == symbol.shape else None
 
     return rewrite(roots, rule)
