@@ -2,8 +2,8 @@
 
 Kernels follow NumPy where values are NaN or infinite: of the fast-math licences they take only the
 contraction of a product and a sum into one rounding, and they ignore the sign of zero. tanh of float32 is a
-rational function, within TANH_ULPS units in the last place of the exact value (measured over all float32
-numbers).
+rational function, within TANH_ULPS units in the last place of the exact value (4.95, measured on every third
+float32 number).
 """
 
 from typing import Any
