@@ -45,6 +45,15 @@ def test_one_pool_is_perfectly_sorted(data: list[Any], batch_size: int) -> None:
     assert all(high <= low for (_, high), (low, _) in pairwise(spans))
 
 
+def test_any_batch_may_be_the_one_that_is_not_full() -> None:
+    """Were it always the longest sequences, they would weigh more than others."""
+    data = [(i, [0] * (i + 1)) for i in range(10)]
+    batches = LengthBatches(data, 4, length=by_length)
+    tinyseq.seed(0)
+    small = {min(i for i, _ in batch) for _ in range(40) for batch in batches if len(batch) == 2}
+    assert small == {0, 4, 8}
+
+
 @pytest.mark.parametrize("kind", [LengthBatches, StreamedBatches])
 def test_orders_differ_and_a_seed_repeats_them(kind: Any) -> None:
     data = [(i, [0] * (1 + i % 5)) for i in range(100)]

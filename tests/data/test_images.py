@@ -47,6 +47,16 @@ def test_files_of_another_length_than_the_header_says(path: Path, keep: int, ext
             read_idx(path)
 
 
+@pytest.mark.parametrize("chunk", [1, 4, 8, 100])
+def test_large_files_are_read_in_parts(path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
+    monkeypatch.setattr("tinyseq.data.images.CHUNK", chunk)
+    path.write_bytes(idx(np.arange(8), 0x08))
+    assert read_idx(path).tolist() == list(range(8))
+    path.write_bytes(idx(np.arange(8), 0x08) + b"!")
+    with pytest.raises(DataError, match="8 bytes, and it holds more"):
+        read_idx(path)
+
+
 def test_a_header_may_promise_anything(path: Path) -> None:
     path.write_bytes(bytes([0, 0, 0x0E, 8]) + b"\xff" * 32 + b"nothing")
     with pytest.raises(DataError, match=r"is damaged: .* it holds 7"):

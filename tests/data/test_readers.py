@@ -136,6 +136,16 @@ def test_slots(tmp_path: Path) -> None:
     ]
 
 
+def test_a_line_that_is_no_text_does_not_shift_the_others(tmp_path: Path) -> None:
+    write_slots(tmp_path, "a\nb\nc\n", "", "X\nX\nX\n")
+    (tmp_path / "seq.out").write_bytes(b"O\n\xe9\nB-x\n")
+    with pytest.raises(DataError) as caught:
+        list(read_slots(tmp_path))
+    first, second = str(caught.value).split("\n")
+    assert first.startswith(f"{tmp_path}, seq.out, line 2: is not utf-8")
+    assert second == f"{tmp_path}, line 2: is not in all of seq.in, seq.out and label."
+
+
 @pytest.mark.parametrize(
     ("files", "mistake"),
     [

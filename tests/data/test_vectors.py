@@ -59,6 +59,9 @@ def test_rows_of_an_embedding(path: Path, backend: str) -> None:
     assert load_vectors(embedding, path, vocabulary, lowercase=True) == 3
     np.testing.assert_array_equal(embedding.weight.numpy()[1:4], [[3, 4], [9, 9], [1, 2]])
     assert load_vectors(embedding, path, Vocabulary("vwxyz")) == 0
+    path.write_text("Cat 9 9\ncat 3 4\n")  # the exact form wins, whichever comes first
+    load_vectors(embedding, path, vocabulary, lowercase=True)
+    np.testing.assert_array_equal(embedding.weight.numpy()[1:3], [[3, 4], [9, 9]])
 
 
 def test_sizes_that_differ(path: Path) -> None:

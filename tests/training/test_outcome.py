@@ -28,7 +28,9 @@ def test_metrics_over_all_batches_without_dropout() -> None:
     batches = [
         (Sequences.from_list(xs[i : i + size]), ys[i : i + size]) for i, size in ((0, 1), (1, 3), (4, 2))
     ]
+    drawn = tinyseq.random.get_state()
     found = measure(model, batches)
+    assert tinyseq.random.get_state() == drawn
     with model.evaluating():
         predicted = [model.predict(Sequences.from_list([x])).numpy()[0].argmax() for x in xs]
     assert found["accuracy"].value() == pytest.approx((predicted == ys).mean())
