@@ -26,6 +26,7 @@ def sentiment(
     *,
     embedding: int = 48,
     hidden: int = 48,
+    pooling: str = "last",
     dropout: float = 0.5,
     epochs: int = 6,
     batch: int = 32,
@@ -54,7 +55,7 @@ def sentiment(
     for name in MODELS:
         print(f"\n{name}")
         tinyseq.seed(seed)
-        model = _model(name, len(vocabulary), embedding, hidden, dropout)
+        model = _model(name, len(vocabulary), embedding, hidden, pooling, dropout)
         trainer = Trainer(model, Adam(model, lr=lr), clip=5.0, after_epoch=[show_epoch])
         trainer.fit(train_batches, valid_batches, epochs=epochs)
         trainer.restore_best()
@@ -63,12 +64,12 @@ def sentiment(
     return outcomes
 
 
-def _model(name: str, words: int, embedding: int, hidden: int, dropout: float) -> SequenceModel:
+def _model(name: str, words: int, embedding: int, hidden: int, pooling: str, dropout: float) -> SequenceModel:
     if name == "mean":
         return mean_of_embeddings(words, embedding, 2)
     recurrent = tinyseq.Recurrent(tinyseq.cells[name](embedding, hidden))
     encoder = Deep(Dropout(dropout), recurrent, Dropout(dropout))
-    return SequenceModel(Embedding(words, embedding), encoder, Classifier(hidden, 2))
+    return SequenceModel(Embedding(words, embedding), encoder, Classifier(hidden, 2, pooling=pooling))
 
 
 def _read(folder: Path) -> list[tuple[list[str], int]]:
