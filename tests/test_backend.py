@@ -11,12 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinyseq
-from tinyseq.backend import WORDS, backend, is_basic, to_numpy, words_of
+from tinyseq.backend import WORDS, backend, is_basic, numpy_backend, to_numpy, words_of
 from tinyseq.errors import BackendError
 
 
 @given(
-    vocabulary=st.integers(1, 9), count=st.integers(0, 40), width=st.integers(1, 5), seed=st.integers(0, 2**32 - 1)
+    vocabulary=st.integers(1, 9),
+    count=st.integers(0, 40),
+    width=st.integers(1, 5),
+    seed=st.integers(0, 2**32 - 1),
 )
 def test_add_at_equals_a_loop(vocabulary, count, width, seed):
     rng = np.random.default_rng(seed)
@@ -27,6 +30,27 @@ def test_add_at_equals_a_loop(vocabulary, count, width, seed):
         expected[i] += row
     got = backend("numpy").words.add_at(rows, ids, axis=0, size=vocabulary)
     np.testing.assert_allclose(got, expected, atol=1e-12)
+
+
+@given(
+    vocabulary=st.integers(1, 9),
+    count=st.integers(0, 40),
+    width=st.integers(1, 5),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_many_values_to_few_rows_are_summed_row_by_row(vocabulary, count, width, seed):
+    rng = np.random.default_rng(seed)
+    ids = rng.integers(0, vocabulary, (count, 2))
+    rows = rng.integers(-9, 9, (count, 2, width)).astype("f4")
+    words = backend("numpy").words
+    expected = words.add_at(rows, ids, axis=0, size=vocabulary)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(numpy_backend, "MANY", 0)
+        got = words.add_at(rows, ids, axis=0, size=vocabulary)
+        with pytest.raises(IndexError):
+            words.add_at(rows[:1], ids[:1] + vocabulary, axis=0, size=vocabulary) if count else [][0]
+    assert got.dtype == rows.dtype
+    assert np.array_equal(got, expected)
 
 
 @given(seed=st.integers(0, 2**32 - 1), axis=st.integers(0, 2))

@@ -6,16 +6,30 @@ import numpy as np
 
 from tinyseq.backend.words import array_words
 
+MANY = 4000  # numbers for each row of the result, from which a call for each row pays
+
 
 def _scatter_add(out: Any, index: Any, values: Any) -> None:
     """out[index] += values, where an element that is named n times receives n values."""
     rows = index[0] if isinstance(index, tuple) and len(index) == 1 else index
     if out.ndim > 1 and isinstance(rows, np.ndarray) and rows.dtype.kind in "iu" and len(out):
-        # Number by number is 4 times faster than by rows: NumPy's fast path is for one-dimensional indices.
         width = out[0].size
+        if rows.size * width > MANY * min(len(out), rows.size) and rows.min() >= 0:
+            _add_sums(out.reshape(-1, width), rows.reshape(-1), values.reshape(-1, width))
+            return
+        # Number by number is 4 times faster than by rows: NumPy's fast path is for one-dimensional indices.
         index = (rows.astype(np.intp).reshape(-1, 1) * width + np.arange(width)).reshape(-1)
         out, values = out.reshape(-1), values.reshape(-1)
     np.add.at(out, index, values)
+
+
+def _add_sums(out: Any, rows: Any, values: Any) -> None:
+    """The same for many values to few rows of `out`, a view: those of each row are summed in one call."""
+    order = np.argsort(rows, kind="stable")
+    sorted_rows = rows[order]
+    cuts = np.flatnonzero(np.diff(sorted_rows)) + 1
+    for part in np.split(order, cuts):
+        out[rows[part[0]]] += np.add.reduce(values[part], axis=0, dtype=out.dtype)
 
 
 class NumpyBackend:
