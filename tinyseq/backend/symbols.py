@@ -287,6 +287,8 @@ _RESULTS: dict[str, Callable[..., tuple[Shape, Any]]] = {
     "matmul": _matmul_result,
     "concatenate": _concatenated,
     "getitem": _indexed,
+    "take": lambda x, indices, *, axis: ((*indices.shape, *x.shape[1:]), x.dtype),
+    "add_at": lambda g, indices, *, axis, size: ((size, *g.shape[1:]), g.dtype),
     "transpose": _swapped,
     "place": lambda g, *, index, shape: (shape, g.dtype),
     "reshape": lambda x, *, shape: (shape, x.dtype),

@@ -149,6 +149,18 @@ def _refused(op: str) -> Callable[..., Symbol]:
     return word
 
 
+def take(x: Symbol, indices: Any, axis: int) -> Symbol:
+    """The row of the table x for each of the ids in `indices`, which are (rows,)."""
+    if axis != 0 or type(indices) is not Symbol or indices.shape != (ROWS,) or x.is_row:
+        return _refused("take")()
+    return _apply("take", x, indices, axis=0)
+
+
+def add_at(g: Symbol, indices: Any, *, axis: int, size: int) -> Symbol:
+    """Zeros (size, ...) with the rows of g added at their ids: the transpose of take."""
+    return _apply("add_at", g, indices, axis=axis, size=size)
+
+
 _WORDS: dict[str, Callable[..., Any]] = {
     **{op: _pointwise(op) for op in [*POINTWISE, "matmul"]},
     **{op: _reduce(op) for op in ("sum", "max", "min")},
@@ -159,7 +171,8 @@ _WORDS: dict[str, Callable[..., Any]] = {
     "zeros_like": _filled("zeros"),
     "ones_like": _filled("ones"),
     "stop_gradient": lambda x: x,
-    **{op: _refused(op) for op in ("take", "add_at", "take_along_axis", "add_along_axis")},
+    **{f.__name__: f for f in (take, add_at)},
+    **{op: _refused(op) for op in ("take_along_axis", "add_along_axis")},
 }
 
 

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 from tinyseq.engine import Tensor
+from tinyseq.nn.layers import Embedding
 from tinyseq.nn.module import Module
-from tinyseq.sequences import stream
+from tinyseq.sequences import Sequences, stream
 
 
 class SequenceModel(Module):
@@ -18,7 +19,7 @@ class SequenceModel(Module):
 
     def forward(self, xs: Any) -> Any:
         """The features of every position."""
-        return self.encoder(self.embed(xs))
+        return self.encoder(self._embedded(xs))
 
     def loss(self, xs: Any, targets: Any) -> Tensor:
         """The head's loss of the features against `targets`."""
@@ -34,12 +35,19 @@ class SequenceModel(Module):
 
     def scan(self, xs: Any, state: Any = None) -> tuple[Any, Any]:
         """The features, and the encoder's state after the last step, to go on from."""
-        return self._stateful().scan(self.embed(xs), state)  # type: ignore[no-any-return]
+        return self._stateful().scan(self._embedded(xs), state)  # type: ignore[no-any-return]
 
     def stream(self, state: Any) -> Callable[[Any], Tensor]:
         """A function from the next input of every sequence, (batch, ...), to its features, from `state`."""
         step = stream(self._stateful(), state)
         return lambda x: step(self.embed(x))
+
+    def _embedded(self, xs: Any) -> Any:
+        """`embed(xs)`; as nobody else sees it, the encoder may go back to the table behind it."""
+        embedded = self.embed(xs)
+        if type(self.embed) is Embedding and isinstance(xs, Sequences):
+            embedded.looked_up = self.embed.weight, xs.data
+        return embedded
 
     def _stateful(self) -> Any:
         if not hasattr(self.encoder, "scan"):

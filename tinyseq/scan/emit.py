@@ -152,6 +152,8 @@ class Emitter:
             return f"{a[0]}.reshape({s.shape})"
         if s.op == "astype":
             return f"{a[0]}.astype(xp.{s.dtype})"
+        if s.op == "add_at":
+            return f"run.words.add_at({a[0]}, {a[1]}, axis=0, size={s.static['size']})"
         if s.op == "place":
             return f"run.words.place({a[0]}, index={index(s.static['index'], True)}, shape={s.shape})"
         options = "".join([f", {k}={v!r}" for k, v in s.static.items()])
@@ -177,6 +179,8 @@ class Emitter:
             return [f"{self._new_result(place, region, f)} = {call(s, texts)}"]
         if s.op in POINTWISE and s.op != "where":
             return [f"{s.op}({', '.join(texts)}, out={out})"]
+        if s.op == "take":
+            return [f"run.look_up({', '.join(texts)}, {out})"]
         if s.op == "matmul":
             return [f"matmul({', '.join(texts)}, out={out})"]
         if s.op in ("sum", "max", "min"):

@@ -8,6 +8,7 @@ from typing import Any
 
 from tinyseq.backend.symbols import POINTWISE, Level, Symbol
 from tinyseq.scan.graph import ancestors, columns, columns_of, rewrite, until_stable, users, words
+from tinyseq.scan.lookups import table_products
 from tinyseq.scan.simplify import simplify
 from tinyseq.scan.tracing import Trace
 
@@ -251,7 +252,14 @@ def _neighbouring(traced: Trace) -> list[Symbol]:
     return []
 
 
-FORMS: tuple[Pass, ...] = (simplified, columns_first, early_sums, merged_products, merged_sums_of_products)
+FORMS: tuple[Pass, ...] = (
+    simplified,
+    table_products,
+    columns_first,
+    early_sums,
+    merged_products,
+    merged_sums_of_products,
+)
 
 
 def optimise(traced: Trace, leave_out: tuple[str, ...] = (), *, wide: bool = False) -> None:

@@ -9,6 +9,7 @@ from tinyseq.errors import ConfigError, ShapeError
 from tinyseq.scan import eager
 from tinyseq.scan.compiled import run as compile_and_run
 from tinyseq.scan.eager import Step
+from tinyseq.scan.lookups import on_table
 from tinyseq.scan.state import flatten, names, rebuild, tree_map
 from tinyseq.sequences import Layout, Sequences, in_callers_order, in_packed_order, like, packed
 
@@ -45,6 +46,7 @@ def scan(
             raise ShapeError(
                 f"scan() needs inputs of equal lengths; got {list(layout.lengths)} and {list(batch.lengths)}."
             )
+    cell = step if isinstance(step, Cell) else None
     if isinstance(step, Cell):
         _check_features(step, batches[0].data)
         state = step.initial_state(layout.batch) if state is None else state
@@ -52,9 +54,12 @@ def scan(
     elif state is None:
         raise TypeError("scan() of a function needs the state before the first step: scan(step, xs, state).")
     _check_rows(state, layout)
+    stepwise = compiled is False or keeps_arguments() or searches_anomalies()
+    better = None if cell is None or stepwise else on_table(cell, batches[0])
+    if better is not None:
+        step, batches = better[0].step, [better[1]]
     rows = rebuild(xs, iter([batch.data for batch in batches]))
     inner = tree_map(lambda s: in_packed_order(s, layout), state)
-    stepwise = compiled is False or keeps_arguments() or searches_anomalies()
     if checkpoint is not None and (compiled is False or checkpoint < 1):
         raise ConfigError(
             f"scan() takes a checkpoint of 1 step or more, and compiled; got {checkpoint}, "

@@ -166,6 +166,15 @@ class Workspace:
             self.shifted[name] = self.library.take(self.all[name], index, axis=0)
         return self.shifted[name]
 
+    def look_up(self, table: Array, ids: Array, out: Array) -> None:
+        """The row of `table` for each id, in `out`; on NumPy, IndexError for an id that it does not have."""
+        if self.library is np:
+            inside = ids.min() >= 0 and ids.max() < len(table)
+            # Clipping is written to `out` directly; with "raise" it would go through a copy.
+            np.take(table, ids, axis=0, out=out, mode="clip" if inside else "raise")
+        else:
+            self.library.take(table, ids, axis=0, out=out)
+
     def new(self, width: int, dtype: Any) -> Array:
         """A new array for all rows."""
         return self.library.empty((self.total, width), dtype)

@@ -21,7 +21,7 @@ class Sequences:
     What has one row for each sequence (`last()`, states, `lengths`) is in the caller's order.
     """
 
-    __slots__ = ("_id_range", "data", "layout")
+    __slots__ = ("_id_range", "data", "layout", "looked_up")
 
     def __init__(self, data: Any, layout: Layout) -> None:
         array = data.data if isinstance(data, Tensor) else data
@@ -29,6 +29,7 @@ class Sequences:
         self._id_range = _extremes(array) if isinstance(array, np.ndarray) else None
         self.data = data if isinstance(data, Tensor) else Tensor(data)
         self.layout = layout
+        self.looked_up: tuple[Tensor, Tensor] | None = None  # (table, ids) that the data came from, if known
         if self.data.ndim < 1 or self.data.shape[0] != layout.total:
             raise ShapeError(
                 f"data of shape {self.data.shape} does not fit sequences that have {layout.total} steps in "
