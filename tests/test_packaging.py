@@ -15,7 +15,12 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 def run(code: str, **env: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd="/", env={**os.environ, **env}, check=False
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        cwd="/",
+        env={**os.environ, **env},
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -25,7 +30,9 @@ def run(code: str, **env: str) -> str:
 def test_installed_entry_points_are_those_of_pyproject(group):
     found = importlib.metadata.entry_points(group=group)
     installed = {p.name: p.value for p in found if p.dist.name == "tinyseq"}
-    assert installed == PROJECT["entry-points"][group], 'the installation is stale: pip install -e ".[test]" again'
+    assert installed == PROJECT["entry-points"][group], (
+        'the installation is stale: pip install -e ".[test]" again'
+    )
 
 
 @pytest.mark.parametrize("group", sorted(PROJECT["entry-points"]))
@@ -55,7 +62,9 @@ def test_the_repository_root_does_not_leak_into_the_interpreter():
 
 
 def test_no_file_is_too_long_to_read_in_one_sitting():
-    tracked = subprocess.run(["git", "ls-files", "*.py", "*.cpp", "*.h"], cwd=ROOT, capture_output=True, text=True)
+    tracked = subprocess.run(
+        ["git", "ls-files", "*.py", "*.cpp", "*.h"], cwd=ROOT, capture_output=True, text=True
+    )
     if tracked.returncode:
         pytest.skip("not a git checkout: the list of files comes from git")
     lengths = {name: len((ROOT / name).read_text().splitlines()) for name in tracked.stdout.split()}
