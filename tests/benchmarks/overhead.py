@@ -27,8 +27,8 @@ from tinyseq import Tensor, ops
 
 SIZE, LENGTH = 16, 100
 
-# One step of a chain in which nothing grows. f: tinyseq.ops or torch; w: orthogonal; b: a small vector; s: near
-# 1; m: near 1 / 16.
+# One step of a chain in which nothing grows. f: tinyseq.ops or torch; w: orthogonal; b: a small vector;
+# s: near 1; m: near 1 / 16.
 STEPS: dict[str, Callable[..., Any]] = {
     "add": lambda f, x, w, b, s, m: x + w,
     "multiply": lambda f, x, w, b, s, m: x * s,
