@@ -24,18 +24,40 @@ SMALL: dict[str, tuple[dict[str, Any], set[str]]] = {
         {"examples": 600, "epochs": 6, "embedding": 16, "hidden": 16, "lr": 1e-2},
         {"siamese bigru"},
     ),
+    "grapheme-to-phoneme": (
+        {"examples": 400, "epochs": 4, "batch": 16, "embedding": 16, "hidden": 32, "lr": 1e-2},
+        {"gru, general attention, beam 5"},
+    ),
+    "image-to-word": (
+        {"examples": 600, "epochs": 4, "batch": 16, "vision": 48, "hidden": 24, "lr": 1e-2},
+        {"gru"},
+    ),
     "language-to-name": ({"examples": 300, "epochs": 4, "hidden": 24, "lr": 1e-2}, set()),
+    "music": ({"examples": 30, "epochs": 4, "hidden": 32, "lr": 1e-2}, set()),
     "names-by-language": ({"examples": 500, "epochs": 6, "hidden": 24, "lr": 1e-2}, {"gru"}),
     "ner": ({"examples": 200, "epochs": 4, "embedding": 16, "hidden": 12, "lr": 1e-2}, {"bilstm-crf"}),
     "next-character": ({"characters": 4000, "epochs": 3, "batch": 8, "hidden": 24, "lr": 1e-2}, set()),
+    "one-shot": ({"examples": 50, "epochs": 3, "steps": 20, "batch": 12, "hidden": 16, "lr": 1e-2}, set()),
     "pos-tagging": (
         {"examples": 200, "epochs": 4, "batch": 4, "embedding": 16, "hidden": 12, "lr": 1e-2},
         {"bilstm"},
+    ),
+    "reply": (
+        {"examples": 300, "epochs": 4, "batch": 16, "embedding": 16, "hidden": 32, "lr": 1e-2},
+        set(),
     ),
     "sentiment": ({"examples": 300, "epochs": 6, "embedding": 16, "hidden": 12, "lr": 1e-2}, {"gru"}),
     "slot-filling": (
         {"examples": 200, "epochs": 6, "batch": 4, "embedding": 16, "hidden": 12, "lr": 1e-2},
         {"bilstm"},
+    ),
+    "speech": (
+        {"examples": 250, "epochs": 3, "steps": 12, "most": 3, "stack": 2, "hidden": 24, "lr": 2e-2},
+        {"bigru, beam 8"},
+    ),
+    "translation": (
+        {"examples": 300, "epochs": 5, "batch": 16, "embedding": 16, "hidden": 32, "lr": 1e-2},
+        set(),
     ),
     "word-lm": ({"words": 2000, "epochs": 2, "batch": 4, "window": 16, "hidden": 16, "lr": 1e-2}, set()),
 }
