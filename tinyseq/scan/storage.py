@@ -118,11 +118,14 @@ class Storage:
         """The last time that columns start..stop of a root are read."""
         return max([at for a, b, at in self.reads.get(symbol.id, ()) if a < stop and start < b], default=-1)
 
-    def _is_free(self, place: Place, begin: int, end: int, reader: Operation | None) -> bool:
-        """Whether nothing else needs these columns from `begin` to `end`.
+    def _is_free(self, place: Place, writer: Operation, *, over: bool = False) -> bool:
+        """Whether nothing else needs these columns from when `writer` fills them until its value is last read.
 
-        An elementwise `reader` at `begin` may read the very elements that it overwrites.
+        With `over`, the writer may read the very elements that it overwrites. The operations of a kernel run
+        together, column by column: what one of them reads is needed until all of them are done.
         """
+        begin, end = writer.at, self._last(writer.value)
+        together = min(o.at for o in self._beside(writer))
         for other in place.store.values:
             at = self.places[other.id]
             if not place.overlaps(at):
@@ -132,13 +135,17 @@ class Storage:
                 continue
             if last > begin or self.begin.get(other.id, -1) >= begin:
                 return False
-            if last == begin and not (reader is not None and self._reads_in_step(reader, place)):
+            if last >= together and not (over and self._reads_in_step(writer, place)):
                 return False
         return True
 
+    def _beside(self, operation: Operation) -> Sequence[Operation]:
+        """The operations of the same kernel, or the operation alone."""
+        return self.together.get(operation.at, [operation])
+
     def _reads_in_step(self, reader: Operation, place: Place) -> bool:
         """Whether whatever the operation, or its group, reads of these elements, it reads where it writes."""
-        for operation in self.together.get(reader.at, [reader]):
+        for operation in self._beside(reader):
             for operand in operation.operands:
                 at = self.place(operand) if self._has_place(operand) else None
                 aligned = at == place and operand.shape == reader.value.shape
@@ -259,8 +266,7 @@ class Storage:
         value = operation.value
         if value.op not in POINTWISE:
             return None
-        group = self.together.get(operation.at, [operation])
-        read = {s.id: s for o in group if o.at <= operation.at for s in o.operands}
+        read = {s.id: s for o in self._beside(operation) if o.at <= operation.at for s in o.operands}
         for operand in read.values():
             if operand.shape != value.shape or operand.dtype != value.dtype or not self._has_place(operand):
                 continue
@@ -271,7 +277,7 @@ class Storage:
                 continue
             if own is Kind.STEP and place.store.region is not operation.region:
                 continue
-            if self._is_free(place, operation.at, self._last(value), operation):
+            if self._is_free(place, operation, over=True):
                 return place
         return None
 
@@ -287,7 +293,7 @@ class Storage:
                 value.dtype,
             ):
                 place = Place(store, 0, store.width)
-                if self._is_free(place, operation.at, self._last(value), None):
+                if self._is_free(place, operation):
                     return place
         return None
 
