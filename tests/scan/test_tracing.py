@@ -1,6 +1,8 @@
 """What cannot be compiled is refused in a sentence that says what to write instead."""
 
+import cProfile
 import math
+import sys
 from typing import Any
 
 import numpy as np
@@ -224,3 +226,18 @@ def test_only_what_is_wanted_is_differentiated() -> None:
     assert traced.d_parameters[0] is not None
     inference, _ = trace(step, X, S)
     assert inference.d_outputs == []
+
+
+def test_a_profile_goes_on_while_a_step_is_traced() -> None:
+    def step(x: Any, h: Any) -> tuple[Any, Any]:
+        h = ops.tanh(x + h)
+        return h, h
+
+    profile = cProfile.Profile()
+    ones = Tensor(np.ones((2, 3), "f"))
+    profile.enable()
+    try:
+        tinyseq.scan(step, Tensor(np.ones((2, 4, 3), "f")), ones)
+        assert sys.getprofile() is profile
+    finally:
+        profile.disable()

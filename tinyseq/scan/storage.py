@@ -119,7 +119,7 @@ class Storage:
         return max([at for a, b, at in self.reads.get(symbol.id, ()) if a < stop and start < b], default=-1)
 
     def _is_free(self, place: Place, writer: Operation, *, over: bool = False) -> bool:
-        """Whether nothing else needs these columns from when `writer` fills them until its value is last read.
+        """Whether nothing else needs these columns from when `writer` fills them to when they are last read.
 
         With `over`, the writer may read the very elements that it overwrites. The operations of a kernel run
         together, column by column: what one of them reads is needed until all of them are done.

@@ -236,12 +236,13 @@ def _call(step: Step, x: Any, state: Any) -> tuple[Any, dict[str, Any]]:
         if event == "return" and frame.f_code is code:
             scope.update(frame.f_locals)
 
-    before = sys.getprofile()
+    if sys.getprofile() is not None:  # somebody measures: names are worth less than their profile
+        return step(x, state), scope
     sys.setprofile(look)
     try:
         return step(x, state), scope
     finally:
-        sys.setprofile(before)
+        sys.setprofile(None)
 
 
 def _checked(result: Any, states: list[Tensor], state: Any) -> tuple[list[Tensor], list[Tensor]]:
