@@ -41,11 +41,11 @@ def test_parts_stand_side_by_side(pooling: Any, pool: Any, backend: str) -> None
 
 
 def test_spelling_reads_each_word_by_itself_and_learns() -> None:
-    features = layer(Recurrent(RNN(4, 5)), pooling="last")
+    features = layer(Recurrent(RNN(4, 5)), pooling="last").to("float64")  # one row rounds as many rows do not
     assert features.embedding_size == 10
     found = features(Tensor(IDS))
     for row, got in zip(IDS, found.numpy(), strict=True):
-        np.testing.assert_allclose(features(Tensor(row[None])).numpy()[0], got, rtol=1e-6)
+        np.testing.assert_allclose(features(Tensor(row[None])).numpy()[0], got, rtol=1e-9)
     found.sum().backward()
     assert all(parameter.grad is not None for parameter in features.parameters())
 
