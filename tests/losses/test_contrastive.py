@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tinyseq_losses.contrastive import ContrastiveLoss, InfoNCE
+from tinyseq_losses.similarity import SIMILARITIES
 
 from tinyseq import Tensor
 from tinyseq.errors import ConfigError, DataError, ShapeError
@@ -56,18 +57,24 @@ def test_equal_vectors_have_no_direction_to_go_apart() -> None:
     batch=st.integers(1, 5),
     symmetric=st.booleans(),
     grouped=st.booleans(),
-    similarity=st.sampled_from(["cosine", "dot"]),
+    tied=st.booleans(),
+    similarity=st.sampled_from(list(SIMILARITIES)),
     seed=seeds,
 )
 def test_info_nce_equals_the_nested_loop(
-    backend: str, batch: int, symmetric: bool, grouped: bool, similarity: str, seed: int
+    backend: str, batch: int, symmetric: bool, grouped: bool, tied: bool, similarity: str, seed: int
 ) -> None:
     rng = np.random.default_rng(seed)
-    a, b = rng.normal(size=(2, batch, 3))
+    a, b = rng.integers(-1, 2, (2, batch, 3)).astype(float) if tied else rng.normal(size=(2, batch, 3))
     groups = rng.integers(0, 3, batch) if grouped else np.arange(batch)
 
     def s(x: Any, y: Any) -> float:
-        return float(x @ y) / (math.hypot(*x) * math.hypot(*y) if similarity == "cosine" else 1.0) / 0.5
+        lengths = math.hypot(*x) * math.hypot(*y)
+        return {
+            "cosine": float(x @ y) / lengths if lengths else 0.0,
+            "dot": float(x @ y),
+            "negative-euclidean": -math.dist(x, y),
+        }[similarity] / 0.5
 
     losses = []
     for i in range(batch):
@@ -75,9 +82,15 @@ def test_info_nce_equals_the_nested_loop(
         forth = -math.log(math.exp(s(a[i], b[i])) / math.fsum(math.exp(s(a[i], b[j])) for j in others))
         back = -math.log(math.exp(s(a[i], b[i])) / math.fsum(math.exp(s(a[j], b[i])) for j in others))
         losses.append((forth + back) / 2 if symmetric else forth)
-    loss = InfoNCE(similarity=similarity, temperature=0.5, symmetric=symmetric, reduction="none")
-    got = loss(Tensor(a), Tensor(b), groups if grouped else None)
-    np.testing.assert_allclose(got.numpy(), losses, rtol=1e-10, atol=1e-12)
+    for reduction, expected in (("none", losses), ("sum", math.fsum(losses)), ("mean", np.mean(losses))):
+        loss = InfoNCE(
+            similarity=similarity,
+            temperature=0.5,
+            symmetric=symmetric,
+            reduction=reduction,  # type: ignore[arg-type]
+        )
+        got = loss(Tensor(a), Tensor(b), groups if grouped else None)
+        np.testing.assert_allclose(got.numpy(), expected, rtol=1e-10, atol=1e-12)
 
 
 @given(batch=st.integers(2, 4), symmetric=st.booleans(), seed=seeds)
@@ -102,7 +115,7 @@ def test_without_negatives_loss_and_gradient_are_zero(backend: str, groups: Any)
 
 def test_unnormalised_and_zero_vectors_stay_finite() -> None:
     a = Tensor([[1e4, 0.0], [0.0, 0.0], [-1e4, 1.0]], requires_grad=True)
-    for similarity in ("cosine", "dot"):
+    for similarity in SIMILARITIES:
         loss = InfoNCE(similarity=similarity, temperature=1.0)(
             a, Tensor([[0.0, 1e4], [0.0, 0.0], [1.0, 0.0]])
         )

@@ -76,29 +76,47 @@ def expected(pairs: list[tuple[float, list[float]]], miner: str, cost: str, marg
     }
 
 
-@pytest.mark.parametrize("combination", [c for c in COMBINATIONS if c[1] != "random"], ids="-".join)
-@settings(max_examples=10)  # of each of 42 combinations
-@given(
-    batch=st.integers(1, 5),
-    margin=st.sampled_from([0.0, 0.25, 2.0]),
-    labelled=st.booleans(),
-    seed=st.integers(0, 2**32 - 1),
-)
-def test_equals_nested_loops(
-    combination: tuple[str, str, str], batch: int, margin: float, labelled: bool, seed: int
-) -> None:
-    similarity, miner, cost = combination
+def numbers(rng: np.random.Generator, batch: int, tied: bool) -> Any:
+    """Anchors and partners; `tied`: on the axes, some of them zero, with similarities that are exact and tie."""
+    if not tied:
+        return rng.normal(size=(2, batch, 3))
+    return np.eye(3)[rng.integers(0, 3, (2, batch))] * rng.choice([0.0, 1.0, 2.0, -4.0], (2, batch, 1))
+
+
+def problem(
+    similarity: str, batch: int, tied: bool, labelled: bool, seed: int
+) -> tuple[list[tuple[float, list[float]]], tuple[Any, ...]]:
+    """The pairs with all of their negatives, and what a loss is called with."""
     rng = np.random.default_rng(seed)
-    anchors, partners = rng.normal(size=(2, batch, 3))
+    anchors, partners = numbers(rng, batch, tied)
     groups = rng.integers(0, 3, batch)
     if labelled:
-        pairs = labelled_pairs(similarity, anchors, groups)
-        inputs: tuple[Any, ...] = Tensor(anchors), groups
-    else:
-        pairs = pairs_of(similarity, anchors, partners, groups)
-        inputs = Tensor(anchors), Tensor(partners), groups
+        return labelled_pairs(similarity, anchors, groups), (Tensor(anchors), groups)
+    return pairs_of(similarity, anchors, partners, groups), (Tensor(anchors), Tensor(partners), groups)
+
+
+problems: dict[str, Any] = {
+    "batch": st.integers(1, 5),
+    "margin": st.sampled_from([0.0, 0.25, 2.0]),
+    "tied": st.booleans(),
+    "labelled": st.booleans(),
+    "seed": st.integers(0, 2**32 - 1),
+}
+
+
+@pytest.mark.parametrize("combination", [c for c in COMBINATIONS if c[1] != "random"], ids="-".join)
+@settings(max_examples=15)  # of each of 42 combinations
+@given(**problems)
+def test_equals_nested_loops(
+    combination: tuple[str, str, str], batch: int, margin: float, tied: bool, labelled: bool, seed: int
+) -> None:
+    similarity, miner, cost = combination
+    pairs, inputs = problem(similarity, batch, tied, labelled, seed)
     right = expected(pairs, miner, cost, margin)
     options: dict[str, Any] = {"similarity": similarity, "miner": miner, "cost": cost, "margin": margin}
+    if tied and miner == "mean-negative":
+        margin = options["margin"] = 0.1  # a mean rounds: at a margin of 0, ties would be active or not
+        right = expected(pairs, miner, cost, margin)
     assert TripletLoss(**options, reduction="sum")(*inputs).item() == pytest.approx(right["sum"], abs=1e-12)
     for over in ("mined", "active", "pairs"):
         loss = TripletLoss(**options, mean_over=over)  # type: ignore[arg-type]
@@ -108,6 +126,37 @@ def test_equals_nested_loops(
     assert each.sum() == pytest.approx(right["sum"], abs=1e-12)
     report = TripletLoss(**options).report(*inputs)
     assert (report.mined, report.active) == right["counts"]
+
+
+@pytest.mark.parametrize("combination", list(itertools.product(SIMILARITIES, COSTS)), ids="-".join)
+@settings(max_examples=15)
+@given(**problems)
+def test_a_random_negative_costs_what_nested_loops_say(
+    combination: tuple[str, str], batch: int, margin: float, tied: bool, labelled: bool, seed: int
+) -> None:
+    similarity, cost = combination
+    pairs, inputs = problem(similarity, batch, tied, labelled, seed)
+    options: dict[str, Any] = {"similarity": similarity, "cost": cost, "margin": margin}
+
+    def drawn(**more: Any) -> Any:
+        tinyseq.seed(seed)  # the same negatives every time
+        return TripletLoss(miner="random", **options, **more)(*inputs).numpy()
+
+    each, compared = drawn(reduction="none"), 0
+    everything = TripletLoss(miner="all", **options, reduction="none")(*inputs).numpy()
+    for row, every, (s_p, negatives) in zip(each, everything, pairs, strict=True):
+        possible = expected([(s_p, negatives)], "all", cost, margin)
+        assert every.sum() == pytest.approx(possible["sum"], abs=1e-12)
+        costs = [expected([(s_p, [s_n])], "all", cost, margin)["sum"] for s_n in negatives]
+        assert np.count_nonzero(row) <= 1
+        assert row.sum() == pytest.approx(min(costs, key=lambda c: abs(c - row.sum()), default=0), abs=1e-12)
+        compared += bool(negatives)
+    active = np.count_nonzero(each)
+    assert drawn(reduction="sum") == pytest.approx(each.sum(), abs=1e-12)
+    for over, count in (("mined", compared), ("active", active), ("pairs", len(pairs))):
+        assert drawn(mean_over=over) == pytest.approx(each.sum() / max(1, count), abs=1e-12)
+    tinyseq.seed(seed)
+    assert TripletLoss(miner="random", **options).report(*inputs).mined == compared
 
 
 @pytest.mark.parametrize("closest", ["closest-negative", "hardest"])
@@ -211,10 +260,14 @@ def cosines(*angles: float) -> Any:
 
 
 def test_when_every_negative_is_harder_than_the_positive() -> None:
-    anchors, partners = Tensor(cosines(0.0, 1.5)), Tensor(cosines(1.5, 0.0))  # each nearer to the other's
-    pairs = anchors, partners
-    for miner in ("closest-negative", "semi-hard", "easy"):
-        assert TripletLoss(miner=miner)(*pairs).item() == 0
+    anchors = Tensor(cosines(0.0, 1.5), requires_grad=True)
+    pairs = anchors, Tensor(cosines(1.5, 0.0))  # each nearer to the other's
+    for miner, cost in itertools.product(("closest-negative", "semi-hard", "easy"), COSTS):
+        loss = TripletLoss(miner=miner, cost=cost)(*pairs)
+        assert loss.item() == 0
+        loss.backward()
+        assert anchors.grad is not None
+        assert (anchors.grad.numpy() == 0).all()
     gap = 1 - math.cos(1.5)
     for miner in ("hard", "hardest", "all", "mean-negative", "random"):
         assert TripletLoss(miner=miner)(*pairs).item() == pytest.approx(gap + 0.25)
@@ -238,8 +291,8 @@ def test_ties_cost_the_margin_and_share_the_gradient() -> None:
 def test_zero_and_unnormalised_vectors_stay_finite(backend: str, similarity: str) -> None:
     a = Tensor([[0.0, 0.0], [1e4, -1e4], [1e-9, 0.0], [0.0, 0.0]], requires_grad=True)
     b = Tensor([[0.0, 0.0], [1e4, -1e4], [1.0, 1.0], [-1e4, 0.0]], requires_grad=True)
-    for cost in COSTS:
-        value = TripletLoss(similarity=similarity, miner="all", cost=cost)(a, b)
+    for miner, cost in itertools.product(MINERS, COSTS):
+        value = TripletLoss(similarity=similarity, miner=miner, cost=cost)(a, b)
         value.backward()
         assert np.isfinite(value.numpy())
     for leaf in (a, b):
