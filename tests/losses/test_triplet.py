@@ -77,7 +77,7 @@ def expected(pairs: list[tuple[float, list[float]]], miner: str, cost: str, marg
 
 
 def numbers(rng: np.random.Generator, batch: int, tied: bool) -> Any:
-    """Anchors and partners; `tied`: on the axes, some of them zero, with similarities that are exact and tie."""
+    """Anchors and partners; `tied`: on the axes, or zero, so that similarities are exact, and tie."""
     if not tied:
         return rng.normal(size=(2, batch, 3))
     return np.eye(3)[rng.integers(0, 3, (2, batch))] * rng.choice([0.0, 1.0, 2.0, -4.0], (2, batch, 1))
