@@ -1,6 +1,8 @@
 """Span F1: known tags, legal and illegal ones, and figures that add up. tests/peers compares with seqeval."""
 
+import itertools
 import random
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from tinyseq import Sequences
 from tinyseq.errors import ConfigError, ShapeError
 from tinyseq.evaluation import SpanF1
-from tinyseq.evaluation.spans import Score, Span, illegal, lenient_spans, parse, strict_spans
+from tinyseq.evaluation.spans import PREFIXES, Score, Span, illegal, lenient_spans, parse, strict_spans
 
 TAGS = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]
 
@@ -67,6 +69,31 @@ def test_what_is_written_correctly_is_read_alike_in_both_modes(
     assert strict_spans(parsed, scheme) == spans  # type: ignore[arg-type]
     assert lenient_spans(parsed) == spans
     assert list(illegal(parsed, scheme)) == []  # type: ignore[arg-type]
+
+
+def spellings(scheme: str, length: int, before: str = "") -> Iterator[list[str]]:
+    """All ways to write spans of two types into so many tokens, right after a span of the type `before`."""
+    if length == 0:
+        yield []
+        return
+    yield from (["O", *rest] for rest in spellings(scheme, length - 1))
+    for kind, size in itertools.product("XY", range(1, length + 1)):
+        if scheme == "IOBES":
+            prefixes = "S" if size == 1 else "B" + "I" * (size - 2) + "E"
+        else:
+            prefixes = ("B" if scheme == "IOB2" or before == kind else "I") + "I" * (size - 1)
+        span = [f"{prefix}-{kind}" for prefix in prefixes]
+        yield from ([*span, *rest] for rest in spellings(scheme, length - size, kind))
+
+
+@pytest.mark.parametrize(("scheme", "longest"), [("IOB1", 4), ("IOB2", 4), ("IOBES", 3)])
+def test_tags_are_illegal_where_no_spans_are_written_so(scheme: str, longest: int) -> None:
+    every = ["O", *(f"{p}-{kind}" for p in PREFIXES[scheme].replace("O", "") for kind in "XY")]
+    for length in range(1, longest + 1):
+        legal = {tuple(text) for text in spellings(scheme, length)}
+        for text in itertools.product(every, repeat=length):
+            found = list(illegal([parse(tag, scheme) for tag in text], scheme))  # type: ignore[arg-type]
+            assert (not found) == (text in legal), text
 
 
 def test_report_by_type_and_of_illegal_tags() -> None:
