@@ -29,6 +29,19 @@ def test_auc_is_the_share_of_pairs_in_order(rows: list[tuple[int, bool]], cut: i
         assert math.isnan(auc.value())
 
 
+@given(rows=rows)
+def test_the_roc_curve_has_a_point_for_each_threshold(rows: list[tuple[int, bool]]) -> None:
+    auc = AUC()
+    auc.update(np.array([s for s, _ in rows], float), np.array([y for _, y in rows]))
+    false, true, thresholds = auc.curve()
+    assert thresholds.tolist() == [math.inf, *sorted({s for s, _ in rows}, reverse=True)]
+    for share, positive in ((true, True), (false, False)):
+        scores = [s for s, y in rows if y is positive]
+        found = [sum(s >= t for s in scores) / len(scores) if scores else math.nan for t in thresholds]
+        np.testing.assert_allclose(share, found, rtol=1e-12)
+    np.testing.assert_allclose(np.trapezoid(true, false), auc.value(), rtol=1e-12)
+
+
 @given(
     queries=st.integers(1, 6),
     candidates=st.integers(1, 5),

@@ -24,17 +24,36 @@ def theirs(wanted: Any, predicted: Any, **options: Any) -> dict[str, Any]:
     return report
 
 
-@settings(max_examples=200)
-@given(
-    scheme=st.sampled_from(list(PREFIXES)),
-    mode=st.sampled_from(["conlleval", "strict"]),
-    seed=st.integers(0, 2**32 - 1),
-)
-def test_span_f1(scheme: Any, mode: Any, seed: int) -> None:
+def anything(rng: random.Random, tags: list[str]) -> list[str]:
+    return [rng.choice(tags) for _ in range(rng.randint(1, 8))]
+
+
+def legal(rng: random.Random, scheme: str) -> list[str]:
+    """Spans written as the scheme says, some of them side by side."""
+    tags, before = ["O"] * rng.randint(0, 1), ""
+    for _ in range(rng.randint(1, 4)):
+        kind, size, gap = rng.choice(["X", "Y-Z"]), rng.randint(1, 3), rng.randint(0, 1)
+        if scheme == "IOBES":
+            prefixes = "S" if size == 1 else "B" + "I" * (size - 2) + "E"
+        else:
+            prefixes = ("B" if scheme == "IOB2" or before == kind else "I") + "I" * (size - 1)
+        tags += [*(f"{prefix}-{kind}" for prefix in prefixes), *["O"] * gap]
+        before = "" if gap else kind
+    return tags
+
+
+@pytest.mark.parametrize("mode", ["conlleval", "strict"])
+@pytest.mark.parametrize("scheme", list(PREFIXES))
+@settings(max_examples=60)
+@given(well_written=st.booleans(), seed=st.integers(0, 2**32 - 1))
+def test_span_f1(scheme: Any, mode: Any, well_written: bool, seed: int) -> None:
     rng = random.Random(seed)
     tags = ["O", *(f"{p}-{kind}" for p in PREFIXES[scheme].replace("O", "") for kind in ("X", "Y-Z"))]
-    wanted = [[rng.choice(tags) for _ in range(rng.randint(1, 8))] for _ in range(rng.randint(1, 5))]
+    make = (lambda: legal(rng, scheme)) if well_written else (lambda: anything(rng, tags))
+    wanted = [make() for _ in range(rng.randint(1, 5))]
     predicted = [[tag if rng.random() < 0.6 else rng.choice(tags) for tag in seq] for seq in wanted]
+    if rng.random() < 0.3:
+        predicted, wanted = wanted, predicted
     metric = SpanF1(tags, mode=mode, scheme=scheme)
     metric.update(predicted, wanted)
     options = {"mode": "strict", "scheme": getattr(schemes, scheme)} if mode == "strict" else {}
@@ -64,3 +83,6 @@ def test_macro_f1_and_auc(rows: int, seed: int) -> None:
         auc = AUC()
         auc.update(predicted.astype(float), wanted > 1)
         assert auc.value() == pytest.approx(sklearn.roc_auc_score(wanted > 1, predicted))
+        points = sklearn.roc_curve(wanted > 1, predicted, drop_intermediate=False)
+        for ours, theirs in zip(auc.curve(), points, strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-12)

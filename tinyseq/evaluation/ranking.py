@@ -34,16 +34,35 @@ class AUC(Metric):
         self.positives += other.positives
         self.negatives += other.negatives
 
+    def curve(self) -> tuple[Array, Array, Array]:
+        """The ROC curve: false positives, true positives (as shares), and the threshold of each point.
+
+        Positive is what scores the threshold or more: all different scores in turn, after infinity, which
+        nothing reaches. Shares are NaN without a positive or a negative.
+        """
+        high, low = self._sorted()
+        thresholds = np.r_[np.inf, np.unique(np.r_[high, low])[::-1]]
+        false, true = (
+            (len(scores) - np.searchsorted(scores, thresholds)) / (len(scores) or math.nan)
+            for scores in (low, high)
+        )
+        return false, true, thresholds
+
     def value(self) -> float:
         """The area over everything seen so far."""
-        high, low = (
-            np.sort(np.concatenate([np.empty(0), *parts])) for parts in (self.positives, self.negatives)
-        )
+        high, low = self._sorted()
         if not (high.size and low.size):
             return math.nan
         below = np.searchsorted(low, high, "left").sum()
         not_above = np.searchsorted(low, high, "right").sum()
         return float(below + not_above) / (2 * high.size * low.size)
+
+    def _sorted(self) -> tuple[Array, Array]:
+        """The scores of positives, and of negatives, in ascending order."""
+        high, low = (
+            np.sort(np.concatenate([np.empty(0), *parts])) for parts in (self.positives, self.negatives)
+        )
+        return high, low
 
 
 class RecallAtK(Metric):
