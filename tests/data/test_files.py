@@ -2,7 +2,8 @@
 
 import gzip
 import re
-from collections.abc import Callable
+import tracemalloc
+from collections.abc import Callable, Iterable
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinyseq.data import (
+    StreamedBatches,
     files,
     read_conll,
     read_idx,
@@ -25,15 +27,18 @@ from tinyseq.data import (
 )
 from tinyseq.errors import ConfigError, DataError
 
+STREAMS: dict[str, Callable[[Path], Iterable[Any]]] = {
+    "lines": read_lines,
+    "conll": read_conll,
+    "table": lambda path: read_table(path, 2),
+    "csv": lambda path: read_table(path, 2, separator=","),
+    "jsonl": read_jsonl,
+    "jsonl with keys": lambda path: read_jsonl(path, ["a"]),
+    "vectors": read_vectors,
+}
 READERS: dict[str, Callable[[Path], Any]] = {
-    "lines": lambda path: list(read_lines(path)),
-    "conll": lambda path: list(read_conll(path)),
-    "table": lambda path: list(read_table(path, 2)),
-    "csv": lambda path: list(read_table(path, 2, separator=",")),
-    "jsonl": lambda path: list(read_jsonl(path)),
-    "jsonl with keys": lambda path: list(read_jsonl(path, ["a"])),
+    **{name: lambda path, stream=stream: list(stream(path)) for name, stream in STREAMS.items()},
     "json": read_json,
-    "vectors": lambda path: list(read_vectors(path)),
     "idx": read_idx,
     "wav": read_wav,
 }
@@ -88,12 +93,50 @@ def test_records_are_read_anew_and_only_as_far_as_they_are_wanted(tmp_path: Path
     assert repr(records) == f"Records({str(path)!r})"
 
 
+def peak_of(call: Callable[[], Any]) -> int:
+    """The most bytes that Python held at once for a call."""
+    tracemalloc.start()
+    try:
+        call()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
 def test_a_file_larger_than_memory_is_a_stream(tmp_path: Path) -> None:
     """A gigabyte once decompressed: reading its beginning takes no time, and no memory to speak of."""
     path = tmp_path / "a.txt.gz"
     block = gzip.compress(b"a line\n" * 150_000)
     path.write_bytes(block * 1000)
-    assert sum(1 for _ in islice(read_lines(path), 10_000)) == 10_000
+    found = []
+    peak = peak_of(lambda: found.append(sum(1 for _ in islice(read_lines(path), 10_000))))
+    assert found == [10_000]
+    assert peak < 2**20
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+@pytest.mark.parametrize("reader", [name for name in STREAMS if name != "jsonl with keys"])
+def test_all_of_a_large_file_is_read_in_batches_that_are_small(
+    tmp_path: Path, reader: str, suffix: str
+) -> None:
+    """32 MiB in 512 records; 2 pools of 8 are in memory at most, as one is replaced by the next."""
+    record = {
+        "lines": b"x" * 65_535,
+        "conll": b"x" * 65_530 + b" Y\n",
+        "table": b"x" * 65_530 + b"\tY",
+        "csv": b"x" * 65_530 + b',"Y"',
+        "jsonl": b'["' + b"x" * 65_530 + b'"]',
+        "vectors": b"x" * 65_530 + b" 1 2",
+    }[reader]
+    path = tmp_path / f"large{suffix}"
+    with (gzip.open if suffix else open)(path, "wb") as file:
+        file.writelines(record + b"\n" for _ in range(512))
+    records = STREAMS[reader](path)
+    count = []
+    batches = StreamedBatches(records, 2, length=lambda record: 1, pool=4)
+    peak = peak_of(lambda: count.append(sum(len(batch) for batch in batches)))
+    assert count == [512]
+    assert peak < 2**22
 
 
 @given(wrong=st.sets(st.integers(1, 30)))
