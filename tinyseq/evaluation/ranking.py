@@ -41,12 +41,10 @@ class AUC(Metric):
         nothing reaches. Shares are NaN without a positive or a negative.
         """
         high, low = self._sorted()
-        thresholds = np.r_[np.inf, np.unique(np.r_[high, low])[::-1]]
-        false, true = (
-            (len(scores) - np.searchsorted(scores, thresholds)) / (len(scores) or math.nan)
-            for scores in (low, high)
-        )
-        return false, true, thresholds
+        thresholds: Array = np.r_[np.inf, np.unique(np.r_[high, low])[::-1]]
+        false: Array = len(low) - np.searchsorted(low, thresholds)
+        true: Array = len(high) - np.searchsorted(high, thresholds)
+        return false / (len(low) or math.nan), true / (len(high) or math.nan), thresholds
 
     def value(self) -> float:
         """The area over everything seen so far."""
