@@ -84,7 +84,6 @@ def adding_problem(
         figure = trainer.evaluate(test)
         outcome = Outcome(name, "squared error", figure, baseline, lower_is_better=True)
         outcomes.append(outcome._replace(losses=losses(trainer)))
-    show_curves(before, "before training", plot)
-    show_curves(after, "after training", plot)
+    show_curves({"before training": before, "after training": after}, plot)
     print()
     return [show(outcome) for outcome in outcomes]

@@ -72,7 +72,6 @@ def copy_memory(
         outcomes.append(
             Outcome(name, "nats a step", nats, baseline, lower_is_better=True, losses=losses(trainer))
         )
-    show_curves(before, "before training", plot)
-    show_curves(after, "after training", plot)
+    show_curves({"before training": before, "after training": after}, plot)
     print()
     return [show(outcome) for outcome in outcomes]

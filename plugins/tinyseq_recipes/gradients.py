@@ -1,7 +1,6 @@
 """How much of a gradient arrives at each step: the curve that shows it vanish."""
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -49,29 +48,40 @@ def gradient_norms(cell: Cell, xs: Sequences, loss: Callable[[Sequences], Tensor
     return norms
 
 
-def show_curves(curves: Mapping[str, Curve], title: str, plot: str = "") -> None:
-    """Print the norms of each cell, some steps before the end; with `plot`, draw them into that file."""
-    steps = len(next(iter(curves.values())))
-    print(f"\nnorm of the gradient with respect to the state, {title}")
-    print("steps before the end" + "".join(f"{name:>11}" for name in curves))
-    for back in sorted({round(share * (steps - 1)) for share in np.linspace(0, 1, 9)}):
-        print(f"{back:>20}" + "".join(f"{curve[steps - 1 - back]:>11.1e}" for curve in curves.values()))
+def show_curves(stages: Mapping[str, Mapping[str, Curve]], plot: str = "") -> None:
+    """Print the norms of each cell at each stage, some steps before the end; with `plot`, draw them there.
+
+    stages: "before training" and the like, with the curve of each cell. Raises ConfigError if a plot is
+    wanted without matplotlib.
+    """
+    for title, curves in stages.items():
+        steps = len(next(iter(curves.values())))
+        print(f"\nnorm of the gradient with respect to the state, {title}")
+        print("steps before the end" + "".join(f"{name:>11}" for name in curves))
+        for back in sorted({round(share * (steps - 1)) for share in np.linspace(0, 1, 9)}):
+            print(f"{back:>20}" + "".join(f"{curve[steps - 1 - back]:>11.1e}" for curve in curves.values()))
     if plot:
-        _draw(curves, title, plot)
+        _draw(stages, plot)
 
 
-def _draw(curves: Mapping[str, Curve], title: str, plot: str) -> None:
+def _draw(stages: Mapping[str, Mapping[str, Curve]], plot: str) -> None:
+    """A panel for each stage, on one scale."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
         raise ConfigError(
             "Drawing needs matplotlib: pip install 'tinyseq[plot]', or leave out plot."
         ) from None
-    figure = Figure(layout="constrained")
-    axes = figure.subplots()
-    for name, curve in curves.items():
-        axes.semilogy(np.arange(len(curve))[::-1], np.maximum(curve, 1e-30), label=name)
-    axes.set(title=title, xlabel="steps before the end", ylabel="norm of d loss / d state")
-    axes.legend()
-    path = Path(plot)
-    figure.savefig(path.with_stem(f"{path.stem}-{title.split()[0]}"))
+    figure = Figure(figsize=(10, 4.2), layout="constrained")
+    panels = figure.subplots(1, len(stages), sharey=True, squeeze=False)[0]
+    for axes, (title, curves) in zip(panels, stages.items(), strict=True):
+        for name, curve in curves.items():
+            axes.semilogy(np.maximum(curve[::-1], 1e-30), label=name.upper(), linewidth=2)
+        axes.set_title(title)
+        axes.set_xlabel("steps before the end")
+        axes.grid(alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+    panels[0].set_ylabel("norm of d loss / d state")
+    figure.suptitle("How much of the gradient arrives, step by step back from the end")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right center", frameon=False)
+    figure.savefig(plot, dpi=150)

@@ -56,19 +56,46 @@ def test_it_vanishes_in_an_rnn_of_small_weights_and_explodes_in_one_of_large_one
 
 
 def test_a_table_of_steps_before_the_end(capsys: pytest.CaptureFixture[str]) -> None:
-    show_curves({"rnn": np.array([1e-6, 1e-3, 1.0])}, "before training")
-    lines = capsys.readouterr().out.strip().split("\n")
+    show_curves({"before training": {"rnn": np.array([1e-6, 1e-3, 1.0])}, "after": {"rnn": np.ones(3)}})
+    first, second = capsys.readouterr().out.strip().split("\n\n")
+    lines = first.split("\n")
     assert lines[0] == "norm of the gradient with respect to the state, before training"
     assert [line.split() for line in lines[2:]] == [["0", "1.0e+00"], ["1", "1.0e-03"], ["2", "1.0e-06"]]
+    assert second.startswith("norm of the gradient with respect to the state, after\n")
 
 
 def test_a_plot_needs_matplotlib(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(ConfigError, match=r"pip install 'tinyseq\[plot\]', or leave out plot"):
-        show_curves({"rnn": np.ones(3)}, "before training", str(tmp_path / "a.png"))
+        show_curves({"before training": {"rnn": np.ones(3)}}, str(tmp_path / "a.png"))
 
 
-def test_a_plot_is_a_file(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["adding-problem", "copy-memory"])
+def test_the_recipe_draws_both_stages_of_every_cell_into_the_file_it_was_told(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figure = pytest.importorskip("matplotlib.figure", reason="the extra plot is not installed").Figure
+    drawn = []
+
+    def savefig(self: Any, file: Any, **options: Any) -> None:
+        drawn.append(self)
+        save(self, file, **options)
+
+    save = figure.savefig
+    monkeypatch.setattr(figure, "savefig", savefig)
+    tinyseq.recipes[name](None, hidden=4, epochs=1, updates=2, plot=str(tmp_path / "curve.png"))
+    assert [path.name for path in tmp_path.iterdir()] == ["curve.png"]
+    assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
+    (only,) = drawn
+    assert [axes.get_title() for axes in only.axes] == ["before training", "after training"]
+    for axes in only.axes:
+        assert axes.get_yscale() == "log"
+        curves = {line.get_label(): np.asarray(line.get_ydata()) for line in axes.lines}
+        assert list(curves) == ["RNN", "IRNN", "GRU", "LSTM"]
+        assert all((curve > 0).all() and curve[0] > curve[-1] for curve in curves.values())
+
+
+def test_a_gradient_of_zero_is_drawn_too(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="the extra plot is not installed")
-    show_curves({"rnn": np.array([0, 1e-3, 1.0])}, "before training", str(tmp_path / "curve.png"))
-    assert (tmp_path / "curve-before.png").read_bytes().startswith(b"\x89PNG")
+    show_curves({"before training": {"rnn": np.array([0, 1e-3, 1.0])}}, str(tmp_path / "curve.png"))
+    assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
