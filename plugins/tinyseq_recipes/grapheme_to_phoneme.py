@@ -9,9 +9,9 @@ from pathlib import Path
 import tinyseq
 from tinyseq.data import read_lines
 from tinyseq.training import Outcome
-from tinyseq_recipes.common import losses, show, split
+from tinyseq_recipes.common import split
 from tinyseq_recipes.made_pairs import spellings
-from tinyseq_recipes.two_columns import Pair, PairModel, figures, letter_pairs, nearest_answers
+from tinyseq_recipes.two_columns import Pair, PairModel, compared, figures, letter_pairs, nearest_answers
 
 
 def grapheme_to_phoneme(
@@ -54,23 +54,7 @@ def grapheme_to_phoneme(
         print(f"  {''.join(word):<14} {' '.join(answer):<28} ({' '.join(right)})")
     found = figures(answers, wanted)
     model = f"{cell}, {attention or 'no'} attention, beam {beam}"
-    return [
-        show(
-            Outcome(
-                model,
-                "phoneme error rate",
-                found["error rate"],
-                baseline["error rate"],
-                True,
-                losses(trainer),
-            )
-        ),
-        show(
-            Outcome(
-                model, "words right", found["exact match"], baseline["exact match"], losses=losses(trainer)
-            )
-        ),
-    ]
+    return compared(model, found, baseline, trainer, ("phoneme error rate", "words right"))
 
 
 def read_dictionary(data: Path) -> list[Pair]:

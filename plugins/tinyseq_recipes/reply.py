@@ -9,10 +9,10 @@ from pathlib import Path
 
 import tinyseq
 from tinyseq.training import Outcome
-from tinyseq_recipes.common import losses, show, split
+from tinyseq_recipes.common import split
 from tinyseq_recipes.made_pairs import small_talk
 from tinyseq_recipes.translation import words
-from tinyseq_recipes.two_columns import PairModel, figures, nearest_answers, read_pairs
+from tinyseq_recipes.two_columns import PairModel, compared, figures, nearest_answers, read_pairs
 
 
 def reply(
@@ -57,13 +57,4 @@ def reply(
         print(f"  {' '.join(remark)}  ->  {' '.join(drawn)}")
     found = figures(pairs.answers(remarks), wanted)
     model = f"{cell}, {attention or 'no'} attention"
-    return [
-        show(
-            Outcome(model, "error rate", found["error rate"], baseline["error rate"], True, losses(trainer))
-        ),
-        show(
-            Outcome(
-                model, "exact match", found["exact match"], baseline["exact match"], losses=losses(trainer)
-            )
-        ),
-    ]
+    return compared(model, found, baseline, trainer)

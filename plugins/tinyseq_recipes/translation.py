@@ -11,9 +11,9 @@ from pathlib import Path
 
 import tinyseq
 from tinyseq.training import Outcome
-from tinyseq_recipes.common import losses, show, split
+from tinyseq_recipes.common import split
 from tinyseq_recipes.made_pairs import translations
-from tinyseq_recipes.two_columns import PairModel, figures, nearest_answers, read_pairs
+from tinyseq_recipes.two_columns import PairModel, compared, figures, nearest_answers, read_pairs
 
 
 def translation(
@@ -57,16 +57,7 @@ def translation(
         print(f"  {' '.join(question)}  ->  {' '.join(answer)}   ({' '.join(right)})")
     found = figures(answers, wanted)
     model = f"{cell}, {attention or 'no'} attention, beam {beam}"
-    return [
-        show(
-            Outcome(model, "error rate", found["error rate"], baseline["error rate"], True, losses(trainer))
-        ),
-        show(
-            Outcome(
-                model, "exact match", found["exact match"], baseline["exact match"], losses=losses(trainer)
-            )
-        ),
-    ]
+    return compared(model, found, baseline, trainer)
 
 
 def words(text: str) -> list[str]:

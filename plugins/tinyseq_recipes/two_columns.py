@@ -17,8 +17,8 @@ from tinyseq.evaluation import ErrorRate, ExactMatch
 from tinyseq.nn import Dropout, Embedding, SequenceModel
 from tinyseq.optim import Adam
 from tinyseq.sequences import Sequences
-from tinyseq.training import Trainer
-from tinyseq_recipes.common import show_epoch, split, with_tags
+from tinyseq.training import Outcome, Trainer
+from tinyseq_recipes.common import losses, show, show_epoch, split, with_tags
 
 Words = list[str]
 Pair = tuple[Words, Words]
@@ -134,3 +134,17 @@ def figures(answers: Sequence[Words], wanted: Sequence[Words]) -> dict[str, floa
     for metric in metrics.values():
         metric.update(answers, wanted)
     return {name: metric.value() for name, metric in metrics.items()}
+
+
+def compared(
+    model: str,
+    found: dict[str, float],
+    baseline: dict[str, float],
+    trainer: Trainer,
+    names: Sequence[str] = ("error rate", "exact match"),
+) -> list[Outcome]:
+    """The `figures` of a model beside the baseline's, under these names, printed."""
+    return [
+        show(Outcome(model, name, found[key], baseline[key], key == "error rate", losses(trainer)))
+        for key, name in zip(found, names, strict=True)
+    ]
