@@ -57,6 +57,7 @@ def language_to_name(
     model = SequenceModel(
         Embedding(len(symbols), embedding), encoder, LanguageModelHead(hidden, len(symbols))
     )
+    print(f"model: {cell} of {hidden}, {model.parameter_count() * 4 / 1e6:.1f} MB")
     steps = ([(ids[:-1], ids[1:]) for ids in part] for part in (train, valid, test))
     train_steps, valid_steps, test_steps = steps
     trainer = Trainer(model, Adam(model, lr=lr), clip=5.0, after_epoch=[show_epoch])

@@ -1,6 +1,7 @@
 """Every recipe, at a size of seconds: it learns, a seed is one run, and its baseline is printed first."""
 
 import inspect
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -77,6 +78,12 @@ def test_it_learns_and_prints_its_baseline_first(name: str, capsys: pytest.Captu
     printed = capsys.readouterr().out
     assert 0 <= printed.index("baseline") < printed.index("epoch  1") < printed.rindex("test   ")
     assert all(f"test   {outcome}" in printed for outcome in outcomes)
+    if "gram, " in printed:  # counts take memory, which is said beside the model's
+        baseline, model = (
+            re.search(rf"^{who}: .*, \d+\.\d MB$", printed, re.M) for who in ("baseline", "model")
+        )
+        assert baseline
+        assert model
 
 
 @pytest.mark.parametrize("name", MINE)
