@@ -175,6 +175,22 @@ def test_with_hypothesis_a_counterexample_is_made_small() -> None:
     assert lengths == {"[1, 1, 1, 1]"}
 
 
+def test_the_examples_are_the_same_whatever_else_is_loaded() -> None:
+    """Hypothesis also draws numbers that stand in loaded modules: with them, a failure would not recur."""
+    code = (
+        "from tinyseq.testing import kit, laws_of\n"
+        "kit._try = lambda law, subject, example: print(example)\n"
+        "kit._draw(laws_of('cell')[0], None, 300)"
+    )
+    more = "import tinyseq.cli; [tinyseq.recipes[name] for name in tinyseq.recipes]\n"
+    alone, beside = (
+        subprocess.run([sys.executable, "-c", text], check=True, capture_output=True).stdout
+        for text in (code, more + code)
+    )
+    assert alone.count(b"lengths") == 300
+    assert alone == beside
+
+
 def test_checking_leaves_the_world_as_it_was() -> None:
     random.seed(3)
     before = random.get_state(), str(np.random.get_state(legacy=False)), list(registered_cells)
