@@ -14,7 +14,8 @@ from tinyseq_cells.lstm import LSTM
 from tinyseq import Tensor, ops
 from tinyseq.errors import ConfigError
 from tinyseq.scan import compiled, eager, kernels
-from tinyseq.scan.emit_numba import HEADER, TANH_FLOAT32, TANH_ULPS
+from tinyseq.scan.emit_numba import TANH_FLOAT32, TANH_ULPS
+from tinyseq.scan.kernels import HEADER
 from tinyseq.scan.program import Options
 from tinyseq.sequences import Layout
 
@@ -99,7 +100,7 @@ def test_products_of_few_rows(batch: int, width: int) -> None:
 def test_kernels_are_kept_on_disk(tmp_path: Path) -> None:
     code = (
         "from tinyseq.scan.kernels import load_kernels\n"
-        "from tinyseq.scan.emit_numba import HEADER\n"
+        "from tinyseq.scan.kernels import HEADER\n"
         "import numpy as np\n"
         "source = HEADER.format(dtype='float64', cache=True)\n"
         "source += '@kernel\\ndef twice(x):\\n    return 2 * x[0]\\n'\n"

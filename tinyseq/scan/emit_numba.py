@@ -8,28 +8,17 @@ float32 number).
 
 from typing import Any
 
-from tinyseq.backend.symbols import Symbol
+from tinyseq.backend.symbols import Level, Symbol
 from tinyseq.scan.emit import Emitter
 from tinyseq.scan.fuse import Group
 from tinyseq.scan.graph import columns_of
+from tinyseq.scan.kernels import HEADER
 from tinyseq.scan.partition import Operation, Region, Schedule
 from tinyseq.scan.source import Function
 from tinyseq.scan.storage import Place, Storage, Store
 
 TANH_ULPS = 5
 
-HEADER = '''"""Kernels of a compiled step, written by tinyseq."""
-
-import math
-
-import numpy as np
-from numba import njit
-
-real = np.{dtype}
-kernel = njit(error_model="numpy", fastmath={{"contract", "nsz"}}, nogil=True, cache={cache})
-inline = njit(error_model="numpy", fastmath={{"contract", "nsz"}}, inline="always")
-
-'''
 # The quotient of polynomials that Eigen uses (Eigen/src/Core/MathFunctionsImpl.h, MPL 2).
 TANH_FLOAT32 = """
 @inline
@@ -49,26 +38,6 @@ def tanh(x):
     y = c * (p / q)
     y = real(1) if x > real(8.3) else y
     return real(-1) if x < real(-8.3) else y
-"""
-# A product of so few rows is bound by reading the matrix once: BLAS's preparations cost more than that.
-FEW_ROWS = 2
-PRODUCT = """
-@kernel
-def product(rows, matrix, out):
-    whole = matrix.shape[0] // 4 * 4
-    for row in range(rows.shape[0]):
-        x = rows[row]
-        total = out[row]
-        for j in range(matrix.shape[1]):
-            total[j] = real(0)
-        for k in range(0, whole, 4):
-            a, b, c, d = matrix[k], matrix[k + 1], matrix[k + 2], matrix[k + 3]
-            for j in range(matrix.shape[1]):
-                total[j] += (x[k] * a[j] + x[k + 1] * b[j]) + (x[k + 2] * c[j] + x[k + 3] * d[j])
-        for k in range(whole, matrix.shape[0]):
-            a = matrix[k]
-            for j in range(matrix.shape[1]):
-                total[j] += x[k] * a[j]
 """
 TANH = "\ntanh = math.tanh\n"
 
@@ -107,24 +76,41 @@ class NumbaEmitter(Emitter):
     def __init__(self, schedule: Schedule, storage: Storage, groups: list[Group]) -> None:
         self.group_of = {o.at: group for group in groups for o in group.operations}
         self.kernels: dict[str, str] = {}
+        self.operations = 0  # additions and multiplications for each row of the largest product in a loop
         dtype = self.dtype = str(groups[0].dtype) if groups else "float32"
         super().__init__(schedule, storage)
         tanh = TANH_FLOAT32 if dtype == "float32" else TANH
         body = "\n\n".join(self.kernels.values())
         header = HEADER.format(dtype=dtype, cache=True)
-        self.kernel_source = f"{header}{tanh}\n{PRODUCT}\n\n{body}" if groups else ""
+        self.kernel_source = f"{header}{tanh}\n\n{body}" if groups else ""
 
     def _lines(self, operation: Operation, f: Function) -> list[str]:
         group = self.group_of.get(operation.at)
         if group is None:
-            lines = super()._lines(operation, f)
-            value = operation.value
-            if value.op != "matmul" or not operation.region.in_loop or not _is_plain(value, self.dtype):
-                return lines
-            return [line.replace("matmul(", "run.product(").replace("out=", "") for line in lines]
+            if operation.region.in_loop and operation.slot is None and self._is_packed(operation.value):
+                return [self._product(operation.value, operation.region, f)]
+            return super()._lines(operation, f)
         if operation is not group.operations[0]:
             return []
         return [self._kernel(group, f)]
+
+    def _is_packed(self, s: Symbol) -> bool:
+        """Whether a value is a product of rows and a matrix that is there before the loop."""
+        if s.op != "matmul" or any(i.ndim != 2 or i.dtype != self.dtype for i in s.symbols):
+            return False
+        rows, matrix = s.symbols
+        return rows.op != "ones" and matrix.level == Level.PARAMETER and not matrix.is_row
+
+    def _product(self, s: Symbol, region: Region, f: Function) -> str:
+        """The call that multiplies rows and a matrix, which is packed before the loop."""
+        rows, matrix = s.symbols
+        key = ("packed", matrix.id)
+        if key not in f.names:
+            text = self._value(matrix, f, Region.REST)  # a view will do: it is copied anyway
+            name = f.name(key, f"{text}_packed" if text.isidentifier() else "packed")
+            f.parameter_lines.append(f"{name} = run.pack({text})")
+        self.operations = max(self.operations, 2 * matrix.width * matrix.shape[0])
+        return f"run.product({self._row(rows, region, f)}, {f.names[key]}, {self._row(s, region, f)})"
 
     def _kernel(self, group: Group, f: Function) -> str:
         """The call of a new kernel."""
@@ -134,11 +120,6 @@ class NumbaEmitter(Emitter):
         self.kernels[unique] = kernel.text(unique)
         f.used.add(unique)
         return f"{unique}({', '.join(kernel.arguments)})"
-
-
-def _is_plain(product: Symbol, dtype: str) -> bool:
-    """Whether a product is one of rows and a matrix, in the dtype of the kernels."""
-    return all(s.ndim == 2 and s.dtype == dtype for s in product.symbols)
 
 
 class _Kernel:

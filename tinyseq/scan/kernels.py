@@ -12,6 +12,19 @@ from typing import Any
 
 from tinyseq.errors import ConfigError
 
+HEADER = '''"""Kernels of a compiled step, written by tinyseq."""
+
+import math
+
+import numpy as np
+from numba import njit
+
+real = np.{dtype}
+kernel = njit(error_model="numpy", fastmath={{"contract", "nsz"}}, nogil=True, cache={cache})
+inline = njit(error_model="numpy", fastmath={{"contract", "nsz"}}, inline="always")
+
+'''
+
 
 def emitter_name(backend: str) -> str:
     """Which emitter compiles steps: TINYSEQ_EMITTER (numpy or numba), else numba where it is installed."""

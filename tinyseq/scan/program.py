@@ -8,11 +8,12 @@ from typing import Any
 from tinyseq.backend import Array, words_of
 from tinyseq.backend.symbols import POINTWISE
 from tinyseq.scan.emit import Emitter
-from tinyseq.scan.emit_numba import FEW_ROWS, NumbaEmitter
+from tinyseq.scan.emit_numba import NumbaEmitter
 from tinyseq.scan.fuse import fuse, inner_values
 from tinyseq.scan.kernels import emitter_name, load_kernels
 from tinyseq.scan.partition import Schedule, partition
 from tinyseq.scan.passes import optimise
+from tinyseq.scan.products import products
 from tinyseq.scan.storage import Kind, Storage
 from tinyseq.scan.tracing import Trace
 from tinyseq.scan.workspace import Memory, Pool, Rows, Workspace, library_of
@@ -45,7 +46,7 @@ class Program:
     """The forward and backward functions of one trace, for one array library."""
 
     kernel_source = ""
-    small_product: Any = None
+    operations = 0
 
     def __init__(self, traced: Trace, library: Any, options: Options | None = None) -> None:
         options = options or Options()
@@ -63,7 +64,7 @@ class Program:
             emitter = NumbaEmitter(self.schedule, self.storage, groups)
             self.kernel_source = emitter.kernel_source
             kernels = load_kernels(emitter.kernel_source) if groups else {}
-            self.small_product = kernels.get("product")
+            self.dtype, self.operations = emitter.dtype, emitter.operations
             kernels = {name: kernels[name] for name in emitter.kernels}
         else:
             self.storage = Storage(self.schedule, reuse=options.reuse)
@@ -120,8 +121,8 @@ class Program:
         """A workspace, borrowed and ready for a forward pass over these rows."""
         workspace: Workspace = self.workspaces.take(rows)
         workspace.prepare(rows)
-        few = rows.batch <= FEW_ROWS and self.small_product is not None
-        workspace.product = self.small_product if few else self.library.matmul
+        if self.operations:
+            workspace.pack, workspace.product = products(self.dtype, self.operations * rows.batch)
         return workspace
 
     def compute(

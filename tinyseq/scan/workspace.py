@@ -116,7 +116,8 @@ class Workspace:
 
     forward_steps: Iterable[tuple[Array, ...]]
     backward_steps: Iterable[tuple[Array, ...]]
-    product: Any  # (rows, matrix, out): matmul, or a kernel for few rows
+    pack: Any  # of a matrix that stays the same from step to step, for
+    product: Any  # (rows, packed, out)
 
     def __init__(self, memory: Memory, keys: Sequence[Key]) -> None:
         self.memory, self.keys = memory, keys

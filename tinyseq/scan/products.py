@@ -1,0 +1,125 @@
+"""Products with a matrix that stays the same from step to step: packed once, then multiplied at every step.
+
+BLAS sorts its operands anew at every call, which costs as much as multiplying when there are few rows. Here
+the matrix is sorted once, into panels of as many columns as two vectors hold.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinyseq.scan.kernels import HEADER, load_kernels
+
+Array = np.ndarray[Any, Any]
+# With more threads than one, BLAS is faster on a product of more additions and multiplications than this.
+MOST_OPERATIONS = 8e6
+
+SOURCE = """
+from tinyseq.scan.tiles import TALL, panel_width, tile  # {version}
+
+SIZE = np.dtype(real).itemsize
+WIDE = panel_width("{dtype}")
+tall, four, two, one = (tile("{dtype}", rows) for rows in (TALL, 4, 2, 1))
+one_by_four = tile("{dtype}", 1, 4)
+
+
+@kernel
+def pack(matrix, panels):
+    wide = panels.shape[2]
+    for p in range(panels.shape[0]):
+        first = min(p * wide, matrix.shape[1] - wide)  # the last panel begins where it fits
+        for k in range(matrix.shape[0]):
+            for j in range(wide):
+                panels[p, k, j] = matrix[k, first + j]
+
+
+@kernel
+def product(rows, panels, out):
+    count, depth = rows.shape
+    width, wide = out.shape[1], panels.shape[2]
+    if wide < WIDE:
+        for i in range(count):
+            for j in range(width):
+                out[i, j] = real(0)
+            for k in range(depth):
+                for j in range(width):
+                    out[i, j] += rows[i, k] * panels[0, k, j]
+        return
+    next_row, next_out, next_panel = rows.strides[0] // SIZE, out.strides[0] // SIZE, depth * WIDE
+    p = 0
+    while p < panels.shape[0]:
+        x, w = rows.ctypes.data, panels.ctypes.data + p * next_panel * SIZE
+        y = out.ctypes.data + min(p * WIDE, width - WIDE) * SIZE
+        if count == 1 and (p + 4) * WIDE <= width:
+            one_by_four(x, next_row, w, next_panel, y, next_out, depth)
+            p += 4
+            continue
+        left = count
+        while left > 0:
+            if left >= TALL:
+                tall(x, next_row, w, next_panel, y, next_out, depth)
+                done = TALL
+            elif left >= 4:
+                four(x, next_row, w, next_panel, y, next_out, depth)
+                done = 4
+            elif left >= 2:
+                two(x, next_row, w, next_panel, y, next_out, depth)
+                done = 2
+            else:
+                one(x, next_row, w, next_panel, y, next_out, depth)
+                done = 1
+            left -= done
+            x += done * next_row * SIZE
+            y += done * next_out * SIZE
+        p += 1
+"""
+
+
+class Products(NamedTuple):
+    """How the loops of a run multiply: `product(rows, pack(matrix), out)`."""
+
+    pack: Callable[[Array], Any]
+    product: Callable[[Array, Any, Array], Any]
+
+
+BLAS = Products(np.ascontiguousarray, np.matmul)
+
+
+def products(dtype: str, operations: float) -> Products:
+    """The faster way for products of so many additions and multiplications, in float32 or float64."""
+    if blas_threads() > 1 and operations > MOST_OPERATIONS:
+        return BLAS
+    return _packed(dtype)
+
+
+@lru_cache(1)
+def blas_threads() -> int:
+    """How many threads NumPy's BLAS uses, as far as the environment tells."""
+    given = (os.environ.get(name, "") for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"))
+    return next((int(text) for text in given if text.isdigit()), None) or len(os.sched_getaffinity(0))
+
+
+@lru_cache(2)
+def _packed(dtype: str) -> Products:
+    import numba
+
+    if numba.config.DISABLE_JIT:  # vectors of LLVM cannot be run as Python
+        return BLAS
+    tiles = Path(__file__).with_name("tiles.py").read_bytes()  # numba looks at the file of a kernel only
+    version = hashlib.sha256(tiles).hexdigest()[:12]
+    source = HEADER.format(dtype=dtype, cache=True) + SOURCE.format(dtype=dtype, version=version)
+    kernels = load_kernels(source)
+    wide: int = kernels["WIDE"]  # type: ignore[assignment]
+
+    def pack(matrix: Array) -> Array:
+        depth, width = matrix.shape
+        panels = np.empty((max(1, -(-width // wide)), depth, min(width, wide)), matrix.dtype)
+        kernels["pack"](matrix, panels)
+        return panels
+
+    return Products(pack, kernels["product"])
