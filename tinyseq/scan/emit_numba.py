@@ -11,7 +11,7 @@ from typing import Any
 from tinyseq.backend.symbols import Level, Symbol
 from tinyseq.scan.emit import Emitter
 from tinyseq.scan.fuse import Group
-from tinyseq.scan.graph import columns_of
+from tinyseq.scan.graph import columns_of, root_of
 from tinyseq.scan.kernels import HEADER
 from tinyseq.scan.partition import Operation, Region, Schedule
 from tinyseq.scan.source import Function
@@ -40,6 +40,12 @@ def tanh(x):
     return real(-1) if x < real(-8.3) else y
 """
 TANH = "\ntanh = math.tanh\n"
+# The sum of a row: in whichever order is fastest, unlike all else.
+PLUS = """
+@njit(error_model="numpy", fastmath={"reassoc", "nsz"})
+def plus(total, x):
+    return total + x
+"""
 
 # How a kernel says each word. NumPy's maximum and minimum give NaN if either operand is.
 TEXTS = {
@@ -79,10 +85,11 @@ class NumbaEmitter(Emitter):
         self.operations = 0  # additions and multiplications for each row of the largest product in a loop
         dtype = self.dtype = str(groups[0].dtype) if groups else "float32"
         super().__init__(schedule, storage)
+        plus = PLUS if any(o.value.op == "sum" for g in groups for o in g.operations) else ""
         tanh = TANH_FLOAT32 if dtype == "float32" else TANH
         body = "\n\n".join(self.kernels.values())
         header = HEADER.format(dtype=dtype, cache=True)
-        self.kernel_source = f"{header}{tanh}\n\n{body}" if groups else ""
+        self.kernel_source = f"{header}{tanh}\n{plus}\n{body}" if groups else ""
 
     def _lines(self, operation: Operation, f: Function) -> list[str]:
         group = self.group_of.get(operation.at)
@@ -128,44 +135,74 @@ class _Kernel:
     def __init__(self, emitter: NumbaEmitter, group: Group, f: Function) -> None:
         self.emitter, self.group, self.f = emitter, group, f
         self.scope = Function(f.is_forward)
-        self.scope.used |= {
-            "row",
-            "j",
-            "real",
-            "tanh",
-            "math",
-            "np",
-            "abs",
-            "bool",
-            "kernel",
-            "inline",
-            "njit",
-        }
+        self.scope.used |= set("row j real tanh plus math np abs bool range kernel inline njit".split())
         self.arguments: list[str] = []  # in the caller's variables
         self.parameters: list[str] = []  # in the kernel's
         self.rows: list[str] = []  # once for each row
-        self.lines: list[str] = []  # once for each element
+        self.lines: list[str] = []  # the phase that is being written, once for each element
+        self.phases: list[str] = []  # those that are written
         self.locals: dict[int, str] = {}
-        for operation in group.operations:
-            self._compute(operation.value)
+        for phase in range(-1, max(group.phases.values()) + 1):
+            self._write_phase([o.value for o in group.operations if group.phases[o.value.id] == phase])
 
     def text(self, name: str) -> str:
         """The kernel's source."""
         lines = [f"@kernel\ndef {name}({', '.join(self.parameters)}):"]
         lines.append(f"    for row in range({self.first}.shape[0]):")
-        lines += [f"        {line}" for line in self.rows]
-        lines.append(f"        for j in range({self.group.width}):")
-        lines += [f"            {line}" for line in self.lines]
+        lines += [f"        {line}" for line in self.rows + self.phases]
         return "\n".join(lines) + "\n"
+
+    def _write_phase(self, values: list[Symbol]) -> None:
+        """One loop through the columns, and what is to be done for each row before it and after."""
+        group = self.group
+        in_loop = [s for s in values if group.in_loop(s)]
+        sums = [s for s in in_loop if s.op == "sum"]
+        for s in sums:
+            self.phases.append(f"{self._local(s)} = real(0)")
+        for s in in_loop:
+            self._compute(s)
+        if in_loop:
+            self.phases += [f"for j in range({group.width}):", *[f"    {line}" for line in self.lines]]
+        for s in in_loop:
+            if s.op != "sum":
+                del self.locals[s.id]  # the next loop is at another element
+        self.lines = []
+        for s in sums:
+            self._keep(s)
+        for s in values:
+            if not group.in_loop(s):
+                self._compute(s)
+        self.phases += self.lines
+        self.lines = []
+
+    def _local(self, s: Symbol) -> str:
+        self.locals[s.id] = self.scope.name(("local", s.id), self.emitter.wish_of(s))
+        return self.locals[s.id]
 
     def _compute(self, s: Symbol) -> None:
         operands = [self._operand(i, s) for i in s.inputs]
-        name = self.scope.name(("local", s.id), self.emitter.wish_of(s))
-        text = TEXTS[s.op].format(*operands)
-        self.lines.append(f"{name} = {text}")
-        self.locals[s.id] = name
+        if s.op == "sum":
+            self.lines.append(f"{self.locals[s.id]} = plus({self.locals[s.id]}, {operands[0]})")
+            return
+        name = self._local(s)
+        self.lines.append(f"{name} = {TEXTS[s.op].format(*operands)}")
+        self._keep(s)
+        for total in self.group.totals:
+            if total.inputs[0] is s:
+                self.lines.append(f"{self._total(total)}[j] += {name}")
+
+    def _keep(self, s: Symbol) -> None:
+        """Store a value that is read elsewhere."""
         if s.id not in self.emitter.storage.inner:
-            self.lines.append(f"{self._element(self.emitter.storage.places[s.id], s.width)} = {name}")
+            self.lines.append(f"{self._element(self.emitter.storage.places[s.id], s.width)} = {self.locals[s.id]}")
+
+    def _total(self, s: Symbol) -> str:
+        """The kernel's variable for a sum over all rows of all steps."""
+        outer = self.f.name(("value", s.id), s.name or "total")
+        self.f.parameter_lines.append(f"{outer} = xp.zeros({s.shape}, xp.{s.dtype})")
+        self.arguments.append(outer)
+        self.parameters.append(self.scope.name(("total", s.id), outer))
+        return self.parameters[-1]
 
     def _operand(self, value: Any, user: Symbol) -> str:
         if not isinstance(value, Symbol):
@@ -174,9 +211,16 @@ class _Kernel:
             return self.locals[value.id]
         if value.op in ("zeros", "ones"):
             return f"real({int(value.op == 'ones')})"
-        if value.is_row:
-            return self._element(self.emitter.storage.place(value), value.width)
-        return self._parameter(value)
+        if not value.is_row:
+            return self._parameter(value)
+        place = self.emitter.storage.place(value)
+        if value.width > 1 or root_of(value).id in self.group.phases:
+            return self._element(place, value.width)
+        key = ("number", value.id)
+        if key not in self.scope.names:  # one number for the row, from before this kernel
+            element = self._element(place, 1)
+            self.rows.append(f"{self.scope.name(key, self.emitter.wish_of(value))} = {element}")
+        return self.scope.names[key]
 
     def _element(self, place: Place, width: int) -> str:
         array = self._array(place.store, place.before)

@@ -252,6 +252,20 @@ def _neighbouring(traced: Trace) -> list[Symbol]:
     return []
 
 
+def sums_of_parts(traced: Trace) -> None:
+    """The sum over all rows of parts side by side is that of each part: a kernel adds up what it computes."""
+
+    def rule(symbol: Symbol, inputs: tuple[Any, ...]) -> Symbol | None:
+        x = inputs[0] if inputs else None
+        if symbol.op != "sum" or symbol.static != {"axis": (0,), "keepdims": False}:
+            return None
+        if not (type(x) is Symbol and x.op == "concatenate" and x.is_row and x.ndim == 2):
+            return None
+        return words.concatenate([words.sum(part, axis=(0,), keepdims=False) for part in x.inputs], axis=0)
+
+    traced.take(rewrite(traced.roots, rule))
+
+
 FORMS: tuple[Pass, ...] = (
     simplified,
     table_products,
@@ -268,7 +282,7 @@ def optimise(traced: Trace, leave_out: tuple[str, ...] = (), *, wide: bool = Fal
     wide: for source without kernels, where an operation on many columns is better than many operations.
     """
     simplified(traced)
-    for change in (*FORMS[1:], side_by_side) if wide else FORMS[1:]:
+    for change in (*FORMS[1:], side_by_side if wide else sums_of_parts):
         if change.__name__ not in leave_out:
             change(traced)
             simplified(traced)

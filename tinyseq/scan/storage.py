@@ -13,7 +13,7 @@ from typing import Any
 
 from tinyseq.backend.symbols import POINTWISE, Symbol
 from tinyseq.scan.fuse import Group
-from tinyseq.scan.graph import columns_of, is_view, root_of
+from tinyseq.scan.graph import ancestors, columns_of, is_view, root_of
 from tinyseq.scan.partition import Operation, Region, Schedule
 
 FOREVER = 1 << 60
@@ -73,6 +73,7 @@ class Storage:
     ) -> None:
         self.schedule, self.inner, self.reuse = schedule, inner, reuse
         self.together = {o.at: g.operations for g in groups for o in g.operations}
+        self.totals = {s.id for g in groups for s in g.totals}  # summed up by kernels, in registers
         self.stores: list[Store] = []
         self.places: dict[int, Place] = {}
         self.work = {o.value.id: o for o in schedule.operations if o.slot is None}
@@ -109,7 +110,7 @@ class Storage:
                 for s in operation.value.symbols:
                     if s.op == "transpose" and not s.is_row and s.inputs[0].is_row:
                         read(s.inputs[0], operation.at, operation.region)
-        for symbol in _read_by_reductions(self.schedule):
+        for symbol in _read_by_reductions(self.schedule, self.totals):
             read(symbol, FOREVER, Region.REST)
         for symbol in self.results.values():
             read(symbol, FOREVER, None)
@@ -310,13 +311,11 @@ def _span(symbol: Symbol) -> tuple[Symbol, int, int]:
     return (root, start, stop) if part is None else (root, start + part[0], start + part[1])
 
 
-def _read_by_reductions(schedule: Schedule) -> list[Symbol]:
+def _read_by_reductions(schedule: Schedule, totals: set[int]) -> list[Symbol]:
     """The rows that sums over all rows read: the gradients of parameters."""
-    from tinyseq.scan.graph import ancestors
-
     found: list[Symbol] = []
     for s in ancestors(schedule.traced.d_parameters):
-        if not s.is_row:
+        if not s.is_row and s.id not in totals:
             for i in s.symbols:
                 if i.is_row and s.op != "transpose":
                     found.append(i)
