@@ -222,6 +222,9 @@ def case(seed: int) -> Case:
                         "early_sums",
                         "merged_products",
                         "merged_sums_of_products",
+                        "merged_gradients",
+                        "shared_rows",
+                        "sums_of_parts",
                         "side_by_side",
                     ]
                 )

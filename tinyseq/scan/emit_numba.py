@@ -194,7 +194,9 @@ class _Kernel:
     def _keep(self, s: Symbol) -> None:
         """Store a value that is read elsewhere."""
         if s.id not in self.emitter.storage.inner:
-            self.lines.append(f"{self._element(self.emitter.storage.places[s.id], s.width)} = {self.locals[s.id]}")
+            self.lines.append(
+                f"{self._element(self.emitter.storage.places[s.id], s.width)} = {self.locals[s.id]}"
+            )
 
     def _total(self, s: Symbol) -> str:
         """The kernel's variable for a sum over all rows of all steps."""

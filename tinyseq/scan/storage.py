@@ -8,7 +8,7 @@ alone.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from itertools import chain, count
+from itertools import chain, count, pairwise
 from typing import Any
 
 from tinyseq.backend.symbols import POINTWISE, Symbol
@@ -222,32 +222,81 @@ class Storage:
         return any(root_of(s) is value for s in self.results.values())
 
     def _reserve_rows_of_parts(self) -> None:
-        """A concatenation's parts are computed straight into their columns, where they can be."""
-        for operation in reversed(self.schedule.operations):
+        """A concatenation's parts are computed straight into their columns, where they can be.
+
+        The widest come first: what is joined in them may be joined elsewhere too, and then stands there.
+        """
+        joining = [
+            o
+            for o in self.schedule.operations
+            if o.slot is None and o.value.op == "concatenate" and o.value.ndim == 2
+        ]
+        joining.sort(key=lambda o: (-o.value.width, not o.region.in_loop, -o.at))
+        planned: dict[int, Place] = {}
+        for operation in joining:
             row = operation.value
-            if operation.slot is not None or row.op != "concatenate" or row.ndim != 2:
-                continue
             if row.id in self.places or not self.reuse:
                 continue
             kind = self._kind(operation)
-            place = Place(self._new(row.name or "row", kind, row, operation.region), 0, row.width)
+            place = planned.get(row.id) or self._side_by_side(row, kind)
+            if place is None:
+                place = Place(self._new(row.name or "row", kind, row, operation.region), 0, row.width)
+                if kind is Kind.SEQUENCE:
+                    free = [o for o in joining if o.value.id not in self.places and o is not operation]
+                    place = self._sharing(row, place, free, planned)
             start, written = 0, []
             for part in row.symbols:
                 own = self.work.get(part.id)
-                if (
-                    own is not None
-                    and own.region is operation.region
-                    and part.id not in self.places
-                    and part.dtype == row.dtype
-                    and (kind is not Kind.STEP or self._kind(own) is Kind.STEP)
-                    and self._kind(own) is not Kind.RESULT
-                    and not (kind is Kind.RESULT and self._is_sliced(part))
-                ):
-                    self._settle(part, place.part(start, start + part.width))
+                slot = place.part(start, start + part.width)
+                if own is not None and self._has_place(part) and self.place(part) == slot:
+                    written.append(own.at)
+                elif own is not None and self._may_be_part(part, own, operation, kind):
+                    self._settle(part, slot)
                     written.append(own.at)
                 start += part.width
             self.begin[row.id] = min([operation.at, *written])
             self._settle(row, place)
+
+    def _sharing(
+        self, row: Symbol, place: Place, others: list[Operation], planned: dict[int, Place]
+    ) -> Place:
+        """The place of a row in its new store, made wide enough for another that begins as this one ends."""
+        for operation in others:
+            other = operation.value
+            if self._kind(operation) is not Kind.SEQUENCE or other.dtype != row.dtype or other.id in planned:
+                continue
+            for left, right in ((row, other), (other, row)):
+                shared = _shared_width(left, right)
+                if shared:
+                    store = place.store
+                    store.width = left.width + right.width - shared
+                    planned[left.id] = Place(store, 0, left.width)
+                    planned[right.id] = Place(store, left.width - shared, store.width)
+                    return planned[row.id]
+        return place
+
+    def _may_be_part(self, part: Symbol, own: Operation, whole: Operation, kind: Kind) -> bool:
+        """Whether `part`, computed by `own`, can be computed straight into its columns of `whole`."""
+        early = own.region.in_loop and kind is Kind.SEQUENCE and own.region < whole.region
+        return (
+            (own.region is whole.region or (early and own.region.is_forward == whole.region.is_forward))
+            and part.id not in self.places
+            and part.dtype == whole.value.dtype
+            and (kind is not Kind.STEP or self._kind(own) is Kind.STEP)
+            and self._kind(own) is not Kind.RESULT
+            and not (kind is Kind.RESULT and self._is_sliced(part))
+        )
+
+    def _side_by_side(self, row: Symbol, kind: Kind) -> Place | None:
+        """Where the parts of a row stand side by side already, in their order; None where they do not."""
+        if kind is Kind.RESULT or not all(part.is_row and self._has_place(part) for part in row.symbols):
+            return None
+        places = [self.place(part) for part in row.symbols]
+        joined = all(a.store is b.store and a.stop == b.start for a, b in pairwise(places))
+        first = places[0]
+        if not joined or first.store.kind is not Kind.SEQUENCE or first.store.dtype != row.dtype:
+            return None
+        return Place(first.store, first.start, places[-1].stop)
 
     def _place(self, operation: Operation) -> None:
         value = operation.value
@@ -309,6 +358,14 @@ def _span(symbol: Symbol) -> tuple[Symbol, int, int]:
     root, start, stop = _span(symbol.inputs[0])
     part = columns_of(symbol)
     return (root, start, stop) if part is None else (root, start + part[0], start + part[1])
+
+
+def _shared_width(left: Symbol, right: Symbol) -> int:
+    """How many columns the end of a concatenation and the beginning of another have in common."""
+    for count in range(min(len(left.symbols), len(right.symbols)), 0, -1):
+        if left.symbols[-count:] == right.symbols[:count]:
+            return sum(part.width for part in right.symbols[:count])
+    return 0
 
 
 def _read_by_reductions(schedule: Schedule, totals: set[int]) -> list[Symbol]:
