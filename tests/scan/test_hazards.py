@@ -127,6 +127,39 @@ def heads(x: Any, s: Any) -> Any:
     return mixed, (ops.reshape(tanh(q + ops.expand_dims(mixed, -1)), (-1, 4)), s[1])
 
 
+def one_column_times_a_row(x: Any, s: Any) -> Any:
+    h = tanh(x + s[0] @ W)
+    return h * h[:, 1:2], (h[:, 3:] * tanh(h), s[1])
+
+
+def normalised(x: Any, s: Any) -> Any:
+    z = x + s[0] @ W
+    centred = z - ops.mean(z, axis=-1, keepdims=True)
+    h = centred / ops.sqrt(ops.mean(centred * centred, axis=-1, keepdims=True) + 0.1) * B
+    return h, (tanh(h), s[1] * ops.sum(h, axis=-1, keepdims=True))
+
+
+def sums_of_rows_and_one_of_their_columns(x: Any, s: Any) -> Any:
+    total = ops.sum(tanh(x + s[0]), axis=-1, keepdims=True)
+    again = ops.sum(s[1] * total, axis=-1, keepdims=True)
+    h = tanh(s[0] * again + total)
+    return again - total, (h, s[1] * h[:, :1] + again * B)
+
+
+def gradients_that_are_joined_twice(x: Any, s: Any) -> Any:
+    wide = concatenate([W, W * 0.5, W * 0.3], axis=1)
+    (x_r, x_z, x_n), (h_r, h_z, h_n) = split(x @ wide, 3, axis=-1), split(s[0] @ wide, 3, axis=-1)
+    h = sigmoid(x_z + h_z) * tanh(x_n + sigmoid(x_r + h_r) * h_n + B)
+    return h, (h, s[1])
+
+
+def gradients_that_are_joined_twice_from_the_other_end(x: Any, s: Any) -> Any:
+    wide = concatenate([W, W * 0.5, W * 0.3], axis=1)
+    (x_n, x_r, x_z), (h_n, h_r, h_z) = split(x @ wide, 3, axis=-1), split(s[0] @ wide, 3, axis=-1)
+    h = sigmoid(x_z + h_z) * tanh(x_n + sigmoid(x_r + h_r) * h_n + B)
+    return h, (h, s[1])
+
+
 STEPS: list[Step] = [
     swapped, delay_line, ring, output_is_the_state_before, output_is_the_input, output_is_a_part_of_a_state,
     one_value_is_two_states_and_the_output, carried_cotangent_is_read_after_the_loop,
@@ -134,6 +167,8 @@ STEPS: list[Step] = [
     names_of_its_own, gates_of_other_widths, unequal_slices_of_one_value, output_that_the_backward_pass_reads,
     output_joined_from_parts, two_outputs_of_one_value, choices, parameters_alone,
     output_that_looks_like_a_view, numbers_that_add_up, three_products_of_one_state, heads,
+    one_column_times_a_row, normalised, sums_of_rows_and_one_of_their_columns,
+    gradients_that_are_joined_twice, gradients_that_are_joined_twice_from_the_other_end,
 ]  # fmt: skip
 
 

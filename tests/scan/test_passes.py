@@ -12,8 +12,9 @@ from tinyseq.scan.fuse import fuse, inner_values
 from tinyseq.scan.graph import ancestors
 from tinyseq.scan.partition import Region, partition
 from tinyseq.scan.passes import FORMS, optimise, simplified
+from tinyseq.scan.places import Kind
 from tinyseq.scan.program import Options, Program
-from tinyseq.scan.storage import Kind, Storage
+from tinyseq.scan.storage import Storage
 from tinyseq.scan.tracing import Trace, trace
 
 RNG = np.random.default_rng(0)
@@ -136,6 +137,59 @@ def test_a_step_of_gates_is_one_kernel_each_way() -> None:
     storage = Storage(schedule, inner_values(schedule, groups), groups)
     steps = [s for s in storage.stores if s.kind is Kind.STEP]
     assert [s.width for s in steps] == [8]  # the product of state and weights, nothing else
+
+
+def normalised(x: Any, s: Any) -> Any:
+    z = x @ W[:, :4] + s @ R
+    centred = z - ops.mean(z, axis=-1, keepdims=True)
+    h = centred / ops.sqrt(ops.mean(ops.square(centred), axis=-1, keepdims=True) + 1e-5) * B[:4]
+    return h, ops.tanh(h)
+
+
+def test_sums_of_rows_are_loops_of_one_kernel() -> None:
+    found, _ = trace(normalised, X, S, wants_inputs=[True], wants_parameters=[True] * 3)
+    optimise(found)
+    groups = fuse(partition(found))
+    steps = [g for g in groups if g.region is Region.STEP]
+    assert len(steps) == 1
+    (group,) = steps
+    ops_of = [[o.value.op for o in group.operations if group.phases[o.value.id] == p] for p in range(-1, 3)]
+    assert ["sum" in names for names in ops_of] == [False, True, True, False]
+    assert "tanh" in ops_of[-1]
+
+
+def test_gradients_of_biases_are_summed_up_where_they_are_computed() -> None:
+    found, _ = trace(gated, X, S, wants_inputs=[True], wants_parameters=[True] * 3)
+    optimise(found)
+    totals = [g.totals for g in fuse(partition(found))]
+    assert [s.shape for group in totals for s in group] == [(4,), (4,)]
+
+
+def test_gradients_of_one_input_are_one_product() -> None:
+    def sums(*leave_out: str) -> int:
+        found, _ = trace(separate, X, S, wants_parameters=[True, True])
+        optimise(found, leave_out)
+        return products([s for s in ancestors(found.d_parameters) if not s.is_row])
+
+    assert (sums("merged_gradients"), sums()) == (2, 1)
+
+
+def test_rows_that_are_joined_twice_stand_once() -> None:
+    """The gradients [r z n] of the input's products and [r z m] of the state's need four columns, not six."""
+
+    def step(x: Any, s: Any) -> Any:
+        wide = ops.concatenate([W, W[:, :4]], axis=1)
+        deep = ops.concatenate([U, U[:, :4]], axis=1)
+        (x_r, x_z, x_n), (h_r, h_z, h_n) = (ops.split(p, 3, axis=-1) for p in (x @ wide, s @ deep))
+        h = ops.sigmoid(x_z + h_z) * ops.tanh(x_n + ops.sigmoid(x_r + h_r) * h_n)
+        return h, h
+
+    def copies(*leave_out: str) -> int:
+        found, _ = trace(step, X, S, wants_inputs=[True], wants_parameters=[True, True])
+        program = Program(found, np, Options(leave_out, emitter="numpy"))
+        return program.source.count("copyto(")
+
+    assert (copies("shared_rows"), copies()) == (2, 0)
 
 
 def test_gates_stay_where_their_products_were() -> None:

@@ -10,8 +10,9 @@ from typing import Any
 from tinyseq.backend.symbols import POINTWISE, Level, Symbol
 from tinyseq.scan.graph import ancestors, root_of
 from tinyseq.scan.partition import Operation, Region, Schedule
+from tinyseq.scan.places import Kind, Place, Store
 from tinyseq.scan.source import OPERATORS, Function, Key, call, index, is_short, loop, number, plain, section
-from tinyseq.scan.storage import Kind, Place, Storage, Store
+from tinyseq.scan.storage import Storage
 
 COMMENTS = {
     Region.BEFORE: "known from the inputs alone: all steps at once",

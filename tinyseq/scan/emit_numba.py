@@ -14,8 +14,9 @@ from tinyseq.scan.fuse import Group
 from tinyseq.scan.graph import columns_of, root_of
 from tinyseq.scan.kernels import HEADER
 from tinyseq.scan.partition import Operation, Region, Schedule
+from tinyseq.scan.places import Place, Store
 from tinyseq.scan.source import Function
-from tinyseq.scan.storage import Place, Storage, Store
+from tinyseq.scan.storage import Storage
 
 TANH_ULPS = 5
 
@@ -74,6 +75,9 @@ TEXTS = {
     "where": "{1} if {0} else {2}",
     **{word: f"math.{word}({{0}})" for word in ("exp", "expm1", "log", "log1p", "sqrt")},
 }
+
+
+RESERVED = set("row j real tanh plus math np abs bool range kernel inline njit".split())  # noqa: SIM905
 
 
 class NumbaEmitter(Emitter):
@@ -135,7 +139,7 @@ class _Kernel:
     def __init__(self, emitter: NumbaEmitter, group: Group, f: Function) -> None:
         self.emitter, self.group, self.f = emitter, group, f
         self.scope = Function(f.is_forward)
-        self.scope.used |= set("row j real tanh plus math np abs bool range kernel inline njit".split())
+        self.scope.used |= RESERVED
         self.arguments: list[str] = []  # in the caller's variables
         self.parameters: list[str] = []  # in the kernel's
         self.rows: list[str] = []  # once for each row

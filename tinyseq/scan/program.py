@@ -13,8 +13,9 @@ from tinyseq.scan.fuse import fuse, inner_values
 from tinyseq.scan.kernels import emitter_name, load_kernels
 from tinyseq.scan.partition import Schedule, partition
 from tinyseq.scan.passes import optimise
+from tinyseq.scan.places import Kind
 from tinyseq.scan.products import products
-from tinyseq.scan.storage import Kind, Storage
+from tinyseq.scan.storage import Storage
 from tinyseq.scan.tracing import Trace
 from tinyseq.scan.workspace import Memory, Pool, Rows, Workspace, library_of
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tinyseq.backend.symbols import POINTWISE, ROWS, Symbol
-from tinyseq.scan.storage import Place
+from tinyseq.scan.places import Place
 
 # What a loop variable shows: (place, shape of a row).
 Key = tuple[Place, tuple[int, ...]]
