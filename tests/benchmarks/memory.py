@@ -30,7 +30,8 @@ def resident(field: str) -> float:
 def contend(who: str, cell: str, shape: Any) -> float:
     """Megabytes that steps of one contender need, in this process."""
     timing.use_threads_of_numpy()
-    recurrent.contenders(cell, (3, 2, 4, 4), False)[who]["train"]()  # what is loaded or compiled at first use
+    few = (40, 2, *shape[2:])
+    recurrent.contenders(cell, few, False)[who]["train"]()  # what is loaded or compiled at first use
     step = recurrent.contenders(cell, shape, False)[who]["train"]
     ctypes.CDLL(None).malloc_trim(0)  # what making the inputs left behind would hide what the steps need
     before = resident("VmRSS")

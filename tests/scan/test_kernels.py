@@ -16,6 +16,7 @@ from tinyseq.errors import ConfigError
 from tinyseq.scan import compiled, eager, kernels
 from tinyseq.scan.emit_numba import TANH_FLOAT32, TANH_ULPS
 from tinyseq.scan.kernels import HEADER
+from tinyseq.scan.products import LEAST_ROWS
 from tinyseq.scan.program import Options
 from tinyseq.sequences import Layout
 
@@ -81,16 +82,16 @@ def test_one_kernel_for_each_direction() -> None:
     assert sorted(n for n in program._functions if n.endswith("_step")) == ["backward_step", "forward_step"]
 
 
-@pytest.mark.parametrize(("batch", "width"), [(1, 5), (2, 8), (1, 64), (2, 3)])
-def test_products_of_few_rows(batch: int, width: int) -> None:
-    """They have a kernel of their own, whatever the remainder of its unrolled loop."""
+@pytest.mark.parametrize(("batch", "width"), [(1, 5), (2, 8), (1, 64), (2, 3), (9, 40)])
+def test_products_with_packed_weights(batch: int, width: int) -> None:
+    """In a loop that is long enough for them, and whatever the remainders of their tiles."""
     rng = np.random.default_rng(0)
-    cell = LSTM(3, width)
-    x = Tensor(rng.normal(size=(4 * batch, 3)).astype("f"), requires_grad=True)
+    cell, steps = LSTM(3, width), LEAST_ROWS
+    x = Tensor(rng.normal(size=(steps * batch, 3)).astype("f"), requires_grad=True)
     runs = []
     for run, extra in ((eager.run, {}), (compiled.run, {"options": Options(emitter="numba")})):
         x.grad = None
-        ys, _ = run(cell.step, x, cell.initial_state(batch), Layout([4] * batch), **extra)
+        ys, _ = run(cell.step, x, cell.initial_state(batch), Layout([steps] * batch), **extra)
         (ys * ys).sum().backward()
         runs.append((ys.numpy(), x.grad.numpy()))
     for got, want in zip(*runs, strict=True):

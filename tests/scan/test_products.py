@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 numba = pytest.importorskip("numba")
 
-from tinyseq.scan.products import BLAS, MOST_OPERATIONS, _packed, blas_threads, products  # noqa: E402
+from tinyseq.scan.products import BLAS, LEAST_ROWS, MOST_OPERATIONS, _packed, blas_threads, products  # noqa: E402
 from tinyseq.scan.tiles import TALL, panel_width  # noqa: E402
 
 
@@ -51,13 +51,17 @@ def test_blas_has_large_products_where_it_has_threads(monkeypatch: pytest.Monkey
         monkeypatch.setenv("OMP_NUM_THREADS", threads)
         monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
         blas_threads.cache_clear()
-        assert products("float32", 10 * MOST_OPERATIONS) is large
-        assert products("float32", MOST_OPERATIONS) is _packed("float32")
+        assert products("float32", 10 * MOST_OPERATIONS, LEAST_ROWS) is large
+        assert products("float32", MOST_OPERATIONS, LEAST_ROWS) is _packed("float32")
     blas_threads.cache_clear()
+
+
+def test_blas_has_what_is_too_little_to_pack_for() -> None:
+    assert products("float32", 1.0, LEAST_ROWS - 1) is BLAS
 
 
 def test_blas_has_all_products_where_kernels_run_as_python(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(numba.config, "DISABLE_JIT", True)
     _packed.cache_clear()
-    assert products("float32", 1.0) is BLAS
+    assert products("float32", 1.0, LEAST_ROWS) is BLAS
     _packed.cache_clear()

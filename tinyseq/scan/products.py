@@ -18,6 +18,7 @@ from tinyseq.scan.kernels import HEADER, load_kernels
 Array = np.ndarray[Any, Any]
 # With more threads than one, BLAS is faster on a product of more additions and multiplications than this.
 MOST_OPERATIONS = 8e6
+LEAST_ROWS = 64  # of all steps together: for fewer, packing costs more than it saves
 
 SOURCE = """
 from tinyseq.scan.tiles import TALL, panel_width, tile  # {version}
@@ -25,7 +26,7 @@ from tinyseq.scan.tiles import TALL, panel_width, tile  # {version}
 SIZE = np.dtype(real).itemsize
 WIDE = panel_width("{dtype}")
 tall, four, two, one = (tile("{dtype}", rows) for rows in (TALL, 4, 2, 1))
-one_by_four = tile("{dtype}", 1, 4)
+one_by_two, one_by_four = (tile("{dtype}", 1, panels) for panels in (2, 4))
 
 
 @kernel
@@ -55,9 +56,13 @@ def product(rows, panels, out):
     while p < panels.shape[0]:
         x, w = rows.ctypes.data, panels.ctypes.data + p * next_panel * SIZE
         y = out.ctypes.data + min(p * WIDE, width - WIDE) * SIZE
-        if count == 1 and (p + 4) * WIDE <= width:
-            one_by_four(x, next_row, w, next_panel, y, next_out, depth)
-            p += 4
+        if count == 1 and (p + 2) * WIDE <= width:  # more panels at once, so that the adders are busy
+            if (p + 4) * WIDE <= width:
+                one_by_four(x, next_row, w, next_panel, y, next_out, depth)
+                p += 4
+            else:
+                one_by_two(x, next_row, w, next_panel, y, next_out, depth)
+                p += 2
             continue
         left = count
         while left > 0:
@@ -90,9 +95,12 @@ class Products(NamedTuple):
 BLAS = Products(np.ascontiguousarray, np.matmul)
 
 
-def products(dtype: str, operations: float) -> Products:
-    """The faster way for products of so many additions and multiplications, in float32 or float64."""
-    if blas_threads() > 1 and operations > MOST_OPERATIONS:
+def products(dtype: str, operations: float, rows: int) -> Products:
+    """The faster way to multiply, in float32 or float64.
+
+    operations: additions and multiplications of a step's largest product. rows: of all steps.
+    """
+    if rows < LEAST_ROWS or (blas_threads() > 1 and operations > MOST_OPERATIONS):
         return BLAS
     return _packed(dtype)
 

@@ -123,7 +123,7 @@ class Program:
         workspace: Workspace = self.workspaces.take(rows)
         workspace.prepare(rows)
         if self.operations:
-            workspace.pack, workspace.product = products(self.dtype, self.operations * rows.batch)
+            workspace.pack, workspace.product = products(self.dtype, self.operations * rows.batch, rows.total)
         return workspace
 
     def compute(
