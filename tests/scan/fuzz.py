@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from tinyseq import Tensor, ops
-from tinyseq.scan import compiled, eager
+from tinyseq.scan import compiled, eager, products
 from tinyseq.scan.program import Options
 from tinyseq.sequences import Layout
 
@@ -230,7 +230,7 @@ def case(seed: int) -> Case:
                 )
             ),
         )
-    options = Options(leave_out=leave_out, reuse=bool(rng.random() < 0.9))
+    options = Options(leave_out=leave_out, reuse=bool(rng.random() < 0.9), whole=seed % 4 > 0)
     return Case(
         seed, source, writer.parameters, states, inputs, lengths, bool(rng.random() < 0.4),
         bool(rng.random() < 0.8), options,
@@ -306,6 +306,7 @@ def main() -> None:
         import numba
 
         numba.config.DISABLE_JIT = True
+    products.LEAST_ROWS = 0  # batches here are small, and packed products are to be tested
     first, beyond = map(int, args.seeds.split(":"))
     bad, worst, began = 0, 0.0, time.monotonic()
     for seed in range(first, beyond):

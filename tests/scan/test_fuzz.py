@@ -9,6 +9,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from tinyseq.scan import products
 from tinyseq.scan.kernels import load_kernels
 
 
@@ -44,7 +45,9 @@ def test_kernels_equal_eager(seeds: Sequence[int], monkeypatch: pytest.MonkeyPat
     """The numba emitter's kernels, run as Python: what they say is tested here, numba in test_kernels.py."""
     numba = pytest.importorskip("numba")
     monkeypatch.setattr(numba.config, "DISABLE_JIT", True)
+    monkeypatch.setattr(products, "LEAST_ROWS", 0)
     load_kernels.cache_clear()
+    products.packed.cache_clear()
     try:
         for seed in seeds:
             case = fuzz.case(seed)
@@ -55,6 +58,7 @@ def test_kernels_equal_eager(seeds: Sequence[int], monkeypatch: pytest.MonkeyPat
             assert not wrong, f"seed {seed}: {wrong}\n{case.source}"
     finally:
         load_kernels.cache_clear()
+        products.packed.cache_clear()
 
 
 def test_on_every_backend(backend: str) -> None:

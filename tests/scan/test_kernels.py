@@ -98,6 +98,28 @@ def test_products_with_packed_weights(batch: int, width: int) -> None:
         np.testing.assert_allclose(got, want, rtol=2e-4, atol=2e-5)
 
 
+@pytest.mark.parametrize("lengths", [[70], [30, 30, 30], [40, 7, 25, 1]], ids=str)
+@pytest.mark.parametrize("reverse", [False, True])
+def test_a_loop_of_kernels_is_a_kernel(lengths: list[int], reverse: bool) -> None:
+    """And does what the loop in Python does, to the last bit."""
+    rng = np.random.default_rng(0)
+    cell, layout = LSTM(3, 20), Layout(lengths)
+    x = Tensor(rng.normal(size=(layout.total, 3)).astype("f"), requires_grad=True)
+    runs = []
+    for whole in (True, False):
+        options = Options(emitter="numba", whole=whole)
+        program, _, _ = compiled.program_for(cell.step, x, cell.initial_state(len(lengths)), options)
+        assert (program._whole is program._functions) is not whole
+        x.grad = None
+        ys, final = compiled.run(
+            cell.step, x, cell.initial_state(len(lengths)), layout, reverse=reverse, options=options
+        )
+        ((ys * ys).sum() + final[1].sum()).backward()
+        runs.append([ys.numpy(), *(s.numpy() for s in final), x.grad.numpy()])
+    for a, b in zip(*runs, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 def test_kernels_are_kept_on_disk(tmp_path: Path) -> None:
     code = (
         "from tinyseq.scan.kernels import load_kernels\n"

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 numba = pytest.importorskip("numba")
 
-from tinyseq.scan.products import BLAS, LEAST_ROWS, MOST_OPERATIONS, _packed, blas_threads, products  # noqa: E402
+from tinyseq.scan.products import BLAS, LEAST_ROWS, MOST_OPERATIONS, blas_threads, packed, packing_pays  # noqa: E402
 from tinyseq.scan.tiles import TALL, panel_width  # noqa: E402
 
 
@@ -27,7 +27,7 @@ def test_equals_matmul(dtype: str, data: st.DataObject) -> None:
     if data.draw(st.booleans()):
         matrix = np.ascontiguousarray(matrix)
     around = np.full((count + 2, width + 2), 7, dtype)
-    ways = _packed(dtype)
+    ways = packed(dtype)
     ways.product(rows, ways.pack(matrix), around[1:-1, 1:-1])
     exact = rows.astype("float64") @ matrix.astype("float64")
     bound = 4 * depth * np.finfo(dtype).eps * (np.abs(rows) @ np.abs(matrix)).max()
@@ -37,7 +37,7 @@ def test_equals_matmul(dtype: str, data: st.DataObject) -> None:
 
 
 def test_nan_stays_in_its_row() -> None:
-    ways = _packed("float32")
+    ways = packed("float32")
     rows, matrix, out = np.ones((5, 4), "f"), np.ones((4, 2 * panel_width("float32")), "f"), None
     rows[2, 1] = np.nan
     out = np.empty((5, matrix.shape[1]), "f")
@@ -46,22 +46,19 @@ def test_nan_stays_in_its_row() -> None:
     assert (np.delete(out, 2, axis=0) == 4).all()
 
 
-def test_blas_has_large_products_where_it_has_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    for threads, large in (("2", BLAS), ("1", _packed("float32"))):
+def test_packing_pays_unless_blas_has_threads_or_there_is_too_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    for threads, large in (("2", False), ("1", True)):
         monkeypatch.setenv("OMP_NUM_THREADS", threads)
         monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
         blas_threads.cache_clear()
-        assert products("float32", 10 * MOST_OPERATIONS, LEAST_ROWS) is large
-        assert products("float32", MOST_OPERATIONS, LEAST_ROWS) is _packed("float32")
+        assert packing_pays(10 * MOST_OPERATIONS, LEAST_ROWS) is large
+        assert packing_pays(MOST_OPERATIONS, LEAST_ROWS)
+        assert not packing_pays(1, LEAST_ROWS - 1)
     blas_threads.cache_clear()
 
 
-def test_blas_has_what_is_too_little_to_pack_for() -> None:
-    assert products("float32", 1.0, LEAST_ROWS - 1) is BLAS
-
-
-def test_blas_has_all_products_where_kernels_run_as_python(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blas_multiplies_where_kernels_run_as_python(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(numba.config, "DISABLE_JIT", True)
-    _packed.cache_clear()
-    assert products("float32", 1.0, LEAST_ROWS) is BLAS
-    _packed.cache_clear()
+    packed.cache_clear()
+    assert packed("float32") is BLAS
+    packed.cache_clear()

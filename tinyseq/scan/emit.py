@@ -57,7 +57,8 @@ class Emitter:
             (symbol,) = sources.values()
         return symbol.name or "t"
 
-    def _wish(self, place: Place) -> str:
+    def wish_of_place(self, place: Place) -> str:
+        """What to call what lives at a place."""
         store = place.store
         label = self.labels.get(place)
         if label is None:
@@ -71,20 +72,21 @@ class Emitter:
         """The variable for the rows of `symbol` in a region."""
         place = self.storage.place(symbol) if place is None else place
         shape = tuple(symbol.shape[1:])
-        wish = self._wish(place)
+        wish = self.wish_of_place(place)
         if shape != (place.stop - place.start,):
             wish += "_" + "x".join(map(str, shape))
         if region.in_loop:
             key: Key = (place, shape)
             f.keys[key] = f.name(("loop", key), wish)
             return f.keys[key]
-        return self._whole(place, shape, wish.upper(), f)
+        return self.whole(place, shape, wish.upper(), f)
 
-    def _whole(self, place: Place, shape: tuple[int, ...], wish: str, f: Function) -> str:
+    def whole(self, place: Place, shape: tuple[int, ...], wish: str, f: Function) -> str:
+        """The variable, or a part of one, for the rows of all steps."""
         store = place.store
         base_key = ("whole", store, place.before)
         if base_key not in f.names:
-            base = f.name(base_key, self._wish(Place(store, 0, store.width, place.before)).upper())
+            base = f.name(base_key, self.wish_of_place(Place(store, 0, store.width, place.before)).upper())
             f.parameter_lines.append(f"{base} = {self._fetch(store, place.before, f)}")
         base = f.name(base_key, wish)
         if (place.start, place.stop) != (0, store.width):
@@ -105,7 +107,7 @@ class Emitter:
 
     # --- expressions of parameters and of sums over rows
 
-    def _value(self, symbol: Any, f: Function, region: Region) -> str:
+    def value(self, symbol: Any, f: Function, region: Region) -> str:
         """An operand: a number, a row, or the variable of an expression without rows."""
         if not isinstance(symbol, Symbol):
             return repr(symbol)
@@ -116,7 +118,7 @@ class Emitter:
         if ("value", symbol.id) in f.names:
             return f.names["value", symbol.id]
         if symbol.op == "transpose" and symbol.inputs[0].is_row and symbol.inputs[0].ndim == 2:
-            return f"{self._value(symbol.inputs[0], f, Region.REST)}.T"
+            return f"{self.value(symbol.inputs[0], f, Region.REST)}.T"
         text = self._expression(symbol, f, region)
         if symbol.op in ("leaf", "zeros", "ones") or (is_short(symbol) and not region.in_loop):
             return text
@@ -131,7 +133,7 @@ class Emitter:
         if s.op == "leaf":
             return f.name(("value", s.id), s.name)
         a = [
-            self._value(i, f, Region.REST if i.__class__ is Symbol and i.is_row else region) for i in s.inputs
+            self.value(i, f, Region.REST if i.__class__ is Symbol and i.is_row else region) for i in s.inputs
         ]
         if s.op in OPERATORS and len(a) == 2:
             return f"{a[0]} {OPERATORS[s.op]} {a[1]}"
@@ -174,7 +176,7 @@ class Emitter:
         rows = f"len({out})" if region.in_loop else "run.total"
         texts = [
             text if s.op in POINTWISE else self._filled(i, text, rows)
-            for i, text in zip(s.inputs, (self._value(i, f, region) for i in s.inputs), strict=True)
+            for i, text in zip(s.inputs, (self.value(i, f, region) for i in s.inputs), strict=True)
         ]
         if not out:
             return [f"{self._new_result(place, region, f)} = {call(s, texts)}"]
@@ -207,13 +209,13 @@ class Emitter:
             slot = place.part(start, start + part.width)
             if part.op in ("zeros", "ones") or self.storage.place(part) != slot:
                 target = self._row(part, region, f, slot)
-                lines.append(f"copyto({target}, {self._value(part, f, region)})")
+                lines.append(f"copyto({target}, {self.value(part, f, region)})")
             start += part.width
         return lines
 
     def _new_result(self, place: Place, region: Region, f: Function) -> str:
         """The variable of an array that the caller will own; kept if the backward pass reads it."""
-        name = f.name(("whole", place.store, False), self._wish(place).upper())
+        name = f.name(("whole", place.store, False), self.wish_of_place(place).upper())
         return f"{name} = run.all[{place.store.name!r}]" if region.is_forward else name
 
     def _carried(self, operation: Operation, f: Function) -> list[str]:
@@ -226,7 +228,7 @@ class Emitter:
             return []
         return [
             f"copyto({self._row(value, operation.region, f, target)}, "
-            f"{self._value(value, f, operation.region)})"
+            f"{self.value(value, f, operation.region)})"
         ]
 
     def _region(self, region: Region, f: Function) -> list[str]:
@@ -246,7 +248,7 @@ class Emitter:
         body = [
             *section("", setup and [f"# {'from the parameters alone' if before else 'prepared'}", *setup]),
             *section(COMMENTS[Region.BEFORE], before),
-            *loop(COMMENTS[Region.STEP], f.keys, "run.forward_steps", steps),
+            *self._loop(Region.STEP, f, "run.forward_steps", steps),
             *section(COMMENTS[Region.AFTER], after),
             f"return [{', '.join(results)}]",
         ]
@@ -262,16 +264,20 @@ class Emitter:
             rest += f.parameter_lines + lines
             f.parameter_lines = []
         inputs = ["None" if d is None else self._result(d, f) for d in self.traced.d_inputs]
-        reduced = ["None" if d is None else self._value(d, f, Region.REST) for d in self.traced.d_parameters]
+        reduced = ["None" if d is None else self.value(d, f, Region.REST) for d in self.traced.d_parameters]
         rest += f.parameter_lines
         self.backward_keys = list(f.keys)
         body = [
             *section("", setup),
-            *loop(COMMENTS[Region.BACK_STEP], f.keys, "run.backward_steps", steps),
+            *self._loop(Region.BACK_STEP, f, "run.backward_steps", steps),
             *section(COMMENTS[Region.REST], rest),
             f"return [{', '.join(inputs)}], [{', '.join(reduced)}]",
         ]
         return self._define("backward", f, body)
+
+    def _loop(self, region: Region, f: Function, steps: str, lines: list[str]) -> list[str]:
+        """The lines of one step, for every step."""
+        return loop(COMMENTS[region], f.keys, steps, lines)
 
     def _start(self, is_forward: bool) -> Function:
         f = Function(is_forward)

@@ -6,15 +6,15 @@ rational function, within TANH_ULPS units in the last place of the exact value (
 float32 number).
 """
 
-from typing import Any
+import textwrap
 
 from tinyseq.backend.symbols import Level, Symbol
 from tinyseq.scan.emit import Emitter
 from tinyseq.scan.fuse import Group
-from tinyseq.scan.graph import columns_of, root_of
+from tinyseq.scan.kernel_source import RESERVED, Kernel
 from tinyseq.scan.kernels import HEADER
 from tinyseq.scan.partition import Operation, Region, Schedule
-from tinyseq.scan.places import Place, Store
+from tinyseq.scan.products import VERSION
 from tinyseq.scan.source import Function
 from tinyseq.scan.storage import Storage
 
@@ -48,49 +48,34 @@ def plus(total, x):
     return total + x
 """
 
-# How a kernel says each word. NumPy's maximum and minimum give NaN if either operand is.
-TEXTS = {
-    "add": "{0} + {1}",
-    "subtract": "{0} - {1}",
-    "multiply": "{0} * {1}",
-    "divide": "{0} / {1}",
-    "negative": "-{0}",
-    "power": "{0} ** {1}",
-    "abs": "abs({0})",
-    "sign": "{0} if {0} != {0} else real({0} > 0) - real({0} < 0)",
-    "square": "{0} * {0}",
-    "tanh": "tanh({0})",
-    "maximum": "{1} if {1} > {0} or {1} != {1} else {0}",
-    "minimum": "{1} if {1} < {0} or {1} != {1} else {0}",
-    "greater": "{0} > {1}",
-    "greater_equal": "{0} >= {1}",
-    "less": "{0} < {1}",
-    "less_equal": "{0} <= {1}",
-    "equal": "{0} == {1}",
-    "not_equal": "{0} != {1}",
-    "logical_and": "bool({0}) & bool({1})",
-    "logical_or": "bool({0}) | bool({1})",
-    "logical_not": "not {0}",
-    "isfinite": "{0} - {0} == real(0)",
-    "where": "{1} if {0} else {2}",
-    **{word: f"math.{word}({{0}})" for word in ("exp", "expm1", "log", "log1p", "sqrt")},
-}
+PRODUCT = """
+from tinyseq.scan.products import packed  # {version}
 
-
-RESERVED = set("row j real tanh plus math np abs bool range kernel inline njit".split())  # noqa: SIM905
+packed_product = packed("{dtype}").product
+"""
 
 
 class NumbaEmitter(Emitter):
-    """Writes functions that call kernels, and the kernels."""
+    """Writes functions that call kernels, and the kernels.
+
+    `whole_source` is the same with a kernel in place of each loop where that is possible.
+    """
 
     def __init__(self, schedule: Schedule, storage: Storage, groups: list[Group]) -> None:
         self.group_of = {o.at: group for group in groups for o in group.operations}
         self.kernels: dict[str, str] = {}
         self.operations = 0  # additions and multiplications for each row of the largest product in a loop
+        self.calls: dict[Region, list[tuple[str, list[str]]]] = {Region.STEP: [], Region.BACK_STEP: []}
+        self.loops: dict[str, str] = {}  # a loop, and the call of a kernel that does the same
         dtype = self.dtype = str(groups[0].dtype) if groups else "float32"
         super().__init__(schedule, storage)
+        self.whole_source = self.source
+        for text, call in self.loops.items():
+            self.whole_source = self.whole_source.replace(text, call)
         plus = PLUS if any(o.value.op == "sum" for g in groups for o in g.operations) else ""
         tanh = TANH_FLOAT32 if dtype == "float32" else TANH
+        if any(function == "packed_product" for calls in self.calls.values() for function, _ in calls):
+            plus += PRODUCT.format(version=VERSION, dtype=dtype)
         body = "\n\n".join(self.kernels.values())
         header = HEADER.format(dtype=dtype, cache=True)
         self.kernel_source = f"{header}{tanh}\n{plus}\n{body}" if groups else ""
@@ -100,7 +85,10 @@ class NumbaEmitter(Emitter):
         if group is None:
             if operation.region.in_loop and operation.slot is None and self._is_packed(operation.value):
                 return [self._product(operation.value, operation.region, f)]
-            return super()._lines(operation, f)
+            lines = super()._lines(operation, f)
+            if lines:
+                self.calls.pop(operation.region, None)  # what is no kernel cannot be called by one
+            return lines
         if operation is not group.operations[0]:
             return []
         return [self._kernel(group, f)]
@@ -117,162 +105,55 @@ class NumbaEmitter(Emitter):
         rows, matrix = s.symbols
         key = ("packed", matrix.id)
         if key not in f.names:
-            text = self._value(matrix, f, Region.REST)  # a view will do: it is copied anyway
+            text = self.value(matrix, f, Region.REST)  # a view will do: it is copied anyway
             name = f.name(key, f"{text}_packed" if text.isidentifier() else "packed")
             f.parameter_lines.append(f"{name} = run.pack({text})")
         self.operations = max(self.operations, 2 * matrix.width * matrix.shape[0])
-        return f"run.product({self._row(rows, region, f)}, {f.names[key]}, {self._row(s, region, f)})"
+        arguments = [self._row(rows, region, f), f.names[key], self._row(s, region, f)]
+        if region in self.calls:
+            self.calls[region].append(("packed_product", arguments))
+        return f"run.product({', '.join(arguments)})"
 
     def _kernel(self, group: Group, f: Function) -> str:
         """The call of a new kernel."""
-        kernel = _Kernel(self, group, f)
+        kernel = Kernel(self, group, f)
         name = {Region.STEP: "forward_step", Region.BACK_STEP: "backward_step"}.get(group.region, "all_steps")
         unique = next(n for n in (name, *[f"{name}_{k}" for k in range(2, 999)]) if n not in self.kernels)
         self.kernels[unique] = kernel.text(unique)
         f.used.add(unique)
+        if group.region in self.calls:
+            self.calls[group.region].append((unique, kernel.arguments))
         return f"{unique}({', '.join(kernel.arguments)})"
 
+    def _loop(self, region: Region, f: Function, steps: str, lines: list[str]) -> list[str]:
+        """A loop in Python; and, if it calls nothing but kernels, a kernel that is the loop."""
+        text = super()._loop(region, f, steps, lines)
+        calls = self.calls.get(region)
+        if calls:
+            name = "forward_loop" if region is Region.STEP else "backward_loop"
+            sliced = list(f.keys.values())
+            fixed = list(dict.fromkeys([a for _, arguments in calls for a in arguments if a not in sliced]))
+            self.kernels[name] = _loop_kernel(name, sliced, fixed, calls)
+            direction = steps.removesuffix("_steps")
+            call = f"{name}({', '.join([f'{direction}_table', f'*{direction}_slices', *fixed])})"
+            self.loops[indented(text)] = indented([*text[:1], call])
+        return text
 
-class _Kernel:
-    """One kernel while it is written."""
 
-    def __init__(self, emitter: NumbaEmitter, group: Group, f: Function) -> None:
-        self.emitter, self.group, self.f = emitter, group, f
-        self.scope = Function(f.is_forward)
-        self.scope.used |= RESERVED
-        self.arguments: list[str] = []  # in the caller's variables
-        self.parameters: list[str] = []  # in the kernel's
-        self.rows: list[str] = []  # once for each row
-        self.lines: list[str] = []  # the phase that is being written, once for each element
-        self.phases: list[str] = []  # those that are written
-        self.locals: dict[int, str] = {}
-        for phase in range(-1, max(group.phases.values()) + 1):
-            self._write_phase([o.value for o in group.operations if group.phases[o.value.id] == phase])
+def indented(lines: list[str]) -> str:
+    """Lines as they stand in a function."""
+    return textwrap.indent("\n".join(lines), "    ")
 
-    def text(self, name: str) -> str:
-        """The kernel's source."""
-        lines = [f"@kernel\ndef {name}({', '.join(self.parameters)}):"]
-        lines.append(f"    for row in range({self.first}.shape[0]):")
-        lines += [f"        {line}" for line in self.rows + self.phases]
-        return "\n".join(lines) + "\n"
 
-    def _write_phase(self, values: list[Symbol]) -> None:
-        """One loop through the columns, and what is to be done for each row before it and after."""
-        group = self.group
-        in_loop = [s for s in values if group.in_loop(s)]
-        sums = [s for s in in_loop if s.op == "sum"]
-        for s in sums:
-            self.phases.append(f"{self._local(s)} = real(0)")
-        for s in in_loop:
-            self._compute(s)
-        if in_loop:
-            self.phases += [f"for j in range({group.width}):", *[f"    {line}" for line in self.lines]]
-        for s in in_loop:
-            if s.op != "sum":
-                del self.locals[s.id]  # the next loop is at another element
-        self.lines = []
-        for s in sums:
-            self._keep(s)
-        for s in values:
-            if not group.in_loop(s):
-                self._compute(s)
-        self.phases += self.lines
-        self.lines = []
-
-    def _local(self, s: Symbol) -> str:
-        self.locals[s.id] = self.scope.name(("local", s.id), self.emitter.wish_of(s))
-        return self.locals[s.id]
-
-    def _compute(self, s: Symbol) -> None:
-        operands = [self._operand(i, s) for i in s.inputs]
-        if s.op == "sum":
-            self.lines.append(f"{self.locals[s.id]} = plus({self.locals[s.id]}, {operands[0]})")
-            return
-        name = self._local(s)
-        self.lines.append(f"{name} = {TEXTS[s.op].format(*operands)}")
-        self._keep(s)
-        for total in self.group.totals:
-            if total.inputs[0] is s:
-                self.lines.append(f"{self._total(total)}[j] += {name}")
-
-    def _keep(self, s: Symbol) -> None:
-        """Store a value that is read elsewhere."""
-        if s.id not in self.emitter.storage.inner:
-            self.lines.append(
-                f"{self._element(self.emitter.storage.places[s.id], s.width)} = {self.locals[s.id]}"
-            )
-
-    def _total(self, s: Symbol) -> str:
-        """The kernel's variable for a sum over all rows of all steps."""
-        outer = self.f.name(("value", s.id), s.name or "total")
-        self.f.parameter_lines.append(f"{outer} = xp.zeros({s.shape}, xp.{s.dtype})")
-        self.arguments.append(outer)
-        self.parameters.append(self.scope.name(("total", s.id), outer))
-        return self.parameters[-1]
-
-    def _operand(self, value: Any, user: Symbol) -> str:
-        if not isinstance(value, Symbol):
-            return repr(value) if isinstance(value, bool) else f"real({value!r})".replace("inf", "np.inf")
-        if value.id in self.locals:
-            return self.locals[value.id]
-        if value.op in ("zeros", "ones"):
-            return f"real({int(value.op == 'ones')})"
-        if not value.is_row:
-            return self._parameter(value)
-        place = self.emitter.storage.place(value)
-        if value.width > 1 or root_of(value).id in self.group.phases:
-            return self._element(place, value.width)
-        key = ("number", value.id)
-        if key not in self.scope.names:  # one number for the row, from before this kernel
-            element = self._element(place, 1)
-            self.rows.append(f"{self.scope.name(key, self.emitter.wish_of(value))} = {element}")
-        return self.scope.names[key]
-
-    def _element(self, place: Place, width: int) -> str:
-        array = self._array(place.store, place.before)
-        if width == 1:
-            return f"{array}[{place.start}]"
-        return f"{array}[{place.start} + j]" if place.start else f"{array}[j]"
-
-    def _array(self, store: Store, before: bool) -> str:
-        """The kernel's variable for the current row of a store."""
-        key = ("array", store, before)
-        if key not in self.scope.names:
-            place = Place(store, 0, store.width, before)
-            outer = self._outer(place)
-            name = self.scope.name(key, f"{outer.lower()}_row")
-            array = self.scope.name(("all", *key), f"{outer.lower()}_rows")
-            if not self.rows:
-                self.first = array
-            self.arguments.append(outer)
-            self.parameters.append(array)
-            self.rows.append(f"{name} = {array}[row]")
-        return self.scope.names[key]
-
-    def _outer(self, place: Place) -> str:
-        """The caller's variable for a whole store."""
-        emitter, f, region = self.emitter, self.f, self.group.region
-        shape = (place.store.width,)
-        wish = emitter._wish(place)
-        if region.in_loop:
-            key = (place, shape)
-            f.keys[key] = f.name(("loop", key), wish)
-            return f.keys[key]
-        return emitter._whole(place, shape, wish.upper(), f)
-
-    def _parameter(self, value: Symbol) -> str:
-        part = columns_of(value)
-        if part is not None and value.ndim == 1 and value.inputs[0].op == "leaf":
-            whole = self._parameter(value.inputs[0])
-            return whole.replace("[j]", f"[{part[0]} + j]") if part[0] else whole
-        key = ("parameter", value.id)
-        if key not in self.scope.names:
-            outer = self.emitter._value(
-                value, self.f, Region.STEP if self.group.region.in_loop else self.group.region
-            )
-            name = self.scope.name(key, outer if outer.isidentifier() else "p")
-            self.arguments.append(outer)
-            self.parameters.append(name)
-        name = self.scope.names[key]
-        last = "j" if value.shape and value.shape[-1] > 1 else "0"
-        return {0: f"{name}[()]", 1: f"{name}[{last}]", 2: f"{name}[0, {last}]"}[value.ndim]
+def _loop_kernel(name: str, sliced: list[str], fixed: list[str], calls: list[tuple[str, list[str]]]) -> str:
+    """A kernel that calls others for every step; a row of `table`: how many rows, and the first of each."""
+    scope = Function(True)
+    scope.used |= {*RESERVED, *sliced, *fixed}
+    table, step, count = (scope.name(word, word) for word in ("table", "step", "count"))
+    all_rows = [scope.name(("all", v), f"{v}_all") for v in sliced]
+    lines = [f"@kernel\ndef {name}({', '.join([table, *all_rows, *fixed])}):"]
+    lines += [f"    for {step} in range({table}.shape[0]):", f"        {count} = {table}[{step}, 0]"]
+    for i, (variable, rows) in enumerate(zip(sliced, all_rows, strict=True), 1):
+        lines.append(f"        {variable} = {rows}[{table}[{step}, {i}] : {table}[{step}, {i}] + {count}]")
+    lines += [f"        {function}({', '.join(arguments)})" for function, arguments in calls]
+    return "\n".join(lines) + "\n"

@@ -20,6 +20,10 @@ Array = np.ndarray[Any, Any]
 MOST_OPERATIONS = 8e6
 LEAST_ROWS = 64  # of all steps together: for fewer, packing costs more than it saves
 
+# numba looks for changes in the file of a kernel, not in what that imports.
+_FILES = [Path(__file__), Path(__file__).with_name("tiles.py")]
+VERSION = hashlib.sha256(b"".join([file.read_bytes() for file in _FILES])).hexdigest()[:12]
+
 SOURCE = """
 from tinyseq.scan.tiles import TALL, panel_width, tile  # {version}
 
@@ -95,14 +99,9 @@ class Products(NamedTuple):
 BLAS = Products(np.ascontiguousarray, np.matmul)
 
 
-def products(dtype: str, operations: float, rows: int) -> Products:
-    """The faster way to multiply, in float32 or float64.
-
-    operations: additions and multiplications of a step's largest product. rows: of all steps.
-    """
-    if rows < LEAST_ROWS or (blas_threads() > 1 and operations > MOST_OPERATIONS):
-        return BLAS
-    return _packed(dtype)
+def packing_pays(operations: float, rows: int) -> bool:
+    """Whether BLAS is slower. operations: of a step's largest product; rows: of all steps."""
+    return rows >= LEAST_ROWS and (blas_threads() == 1 or operations <= MOST_OPERATIONS)
 
 
 @lru_cache(1)
@@ -113,15 +112,15 @@ def blas_threads() -> int:
 
 
 @lru_cache(2)
-def _packed(dtype: str) -> Products:
+def packed(dtype: str) -> Products:
+    """Products with packed matrices of float32 or float64."""
     import numba
 
     if numba.config.DISABLE_JIT:  # vectors of LLVM cannot be run as Python
         return BLAS
-    tiles = Path(__file__).with_name("tiles.py").read_bytes()  # numba looks at the file of a kernel only
-    version = hashlib.sha256(tiles).hexdigest()[:12]
-    source = HEADER.format(dtype=dtype, cache=True) + SOURCE.format(dtype=dtype, version=version)
-    kernels = load_kernels(source)
+    kernels = load_kernels(
+        HEADER.format(dtype=dtype, cache=True) + SOURCE.format(dtype=dtype, version=VERSION)
+    )
     wide: int = kernels["WIDE"]  # type: ignore[assignment]
 
     def pack(matrix: Array) -> Array:

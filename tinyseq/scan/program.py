@@ -14,7 +14,7 @@ from tinyseq.scan.kernels import emitter_name, load_kernels
 from tinyseq.scan.partition import Schedule, partition
 from tinyseq.scan.passes import optimise
 from tinyseq.scan.places import Kind
-from tinyseq.scan.products import products
+from tinyseq.scan.products import BLAS, packed, packing_pays
 from tinyseq.scan.storage import Storage
 from tinyseq.scan.tracing import Trace
 from tinyseq.scan.workspace import Memory, Pool, Rows, Workspace, library_of
@@ -27,6 +27,7 @@ class Options:
     leave_out: tuple[str, ...] = ()  # names of passes
     reuse: bool = True  # one place for several values
     emitter: str = ""  # "numpy" or "numba"; chosen by default
+    whole: bool = True  # loops that are kernels as a whole
 
 
 class Run:
@@ -48,6 +49,7 @@ class Program:
 
     kernel_source = ""
     operations = 0
+    dtype = ""  # of kernels
 
     def __init__(self, traced: Trace, library: Any, options: Options | None = None) -> None:
         options = options or Options()
@@ -75,6 +77,9 @@ class Program:
         self.library = library
         self._divide_memory()
         self._functions = _compiled(self.source, library, kernels)
+        self._whole = self._functions
+        if isinstance(emitter, NumbaEmitter) and options.whole:
+            self._whole = _compiled(emitter.whole_source, library, kernels)
         self.workspaces = Pool(
             lambda: Workspace(Memory(self.forward_stores, words, library), self.forward_keys)
         )
@@ -122,16 +127,19 @@ class Program:
         """A workspace, borrowed and ready for a forward pass over these rows."""
         workspace: Workspace = self.workspaces.take(rows)
         workspace.prepare(rows)
-        if self.operations:
-            workspace.pack, workspace.product = products(self.dtype, self.operations * rows.batch, rows.total)
+        workspace.packs = self.dtype != "" and packing_pays(self.operations * rows.batch, rows.total)
+        workspace.pack, workspace.product = packed(self.dtype) if workspace.packs else BLAS
         return workspace
+
+    def _function(self, workspace: Workspace, name: str) -> Any:
+        return (self._whole if workspace.packs else self._functions)[name]
 
     def compute(
         self, workspace: Workspace, inputs: Sequence[Array], parameters: Sequence[Array]
     ) -> list[Array]:
         """The outputs (all rows), as new arrays, from the states that the workspace holds."""
         self._give(workspace, self.traced.inputs, inputs)
-        outputs = self._functions["forward"](parameters, workspace)
+        outputs = self._function(workspace, "forward")(parameters, workspace)
         return [
             y.reshape(workspace.total, *s.shape[1:])
             for y, s in zip(outputs, self.traced.outputs, strict=True)
@@ -154,7 +162,7 @@ class Program:
             carries = [scratch.arrays[s].reshape(2, rows.batch, s.width) for s in self.storage.carry_stores]
             for carry, d in zip(carries, d_finals, strict=True):
                 carry[...] = 0 if d is None else d.reshape(1, rows.batch, -1)
-            d_inputs, d_parameters = self._functions["backward"](run.parameters, workspace)
+            d_inputs, d_parameters = self._function(workspace, "backward")(run.parameters, workspace)
             d_states = [self._last_carried(carry, rows) for carry in carries]
         finally:
             self.scratches.give(scratch)

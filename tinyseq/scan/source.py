@@ -11,7 +11,19 @@ from tinyseq.scan.places import Place
 
 # What a loop variable shows: (place, shape of a row).
 Key = tuple[Place, tuple[int, ...]]
-RESERVED = {"parameters", "run", "xp", "rows", "inf", "nan", "copyto", "matmul", "where", *POINTWISE}
+RESERVED = {
+    "parameters",
+    "run",
+    "xp",
+    "rows",
+    "inf",
+    "nan",
+    "copyto",
+    "matmul",
+    "where",
+    "packed_product",
+    *POINTWISE,
+}
 
 
 @dataclass

@@ -29,9 +29,9 @@ class Rows:
         self.sizes, self.reverse = sizes, reverse
         self.batch, self.steps, self.total = sizes[0], len(sizes), sum(sizes)
         self.is_dense = sizes[-1] == sizes[0]
-        self.offsets = [0, *np.cumsum(sizes).tolist()]
+        self.offsets = np.array([0, *np.cumsum(sizes)])
         # States: B initial rows, then those of each step; a step reads the block of the one run before it.
-        blocks = [0, *[self.batch + o for o in self.offsets[:-1]]]
+        blocks = np.array([0, *(self.batch + self.offsets[:-1])])
         self.state_before = blocks[1:] if reverse else blocks[:-1]
         self.state_after = blocks[:-1] if reverse else blocks[1:]
 
@@ -114,15 +114,16 @@ class Memory:
 class Workspace:
     """What the emitted source calls `run`: memory, prepared slices, and the rows of all steps."""
 
-    forward_steps: Iterable[tuple[Array, ...]]
-    backward_steps: Iterable[tuple[Array, ...]]
+    packs: bool  # whether products are with packed matrices, and loops may be kernels
     pack: Any  # of a matrix that stays the same from step to step, for
     product: Any  # (rows, packed, out)
+    _forward: "_Slices"
+    _backward: "_Slices"
 
     def __init__(self, memory: Memory, keys: Sequence[Key]) -> None:
         self.memory, self.keys = memory, keys
         self.words, self.library = memory.words, memory.library
-        self.scratch: dict[Store, Array] | None = None  # the arrays that backward_steps slices
+        self.scratch: dict[Store, Array] | None = None  # the arrays that the backward loop slices
         self.all: dict[str, Array] = {}
         self.shifted: dict[str, Array] = {}
 
@@ -130,7 +131,7 @@ class Workspace:
         """Get ready for a forward pass over these rows."""
         if self.memory.fit(rows):
             self.scratch = None
-            self.forward_steps = self._steps(self.keys, rows, self.memory.arrays, rows.order())
+            self._forward = _Slices(self.keys, rows, self.memory.arrays, rows.order())
         self.rows, self.total = rows, rows.total
         self.all = self._named(self.memory.arrays)
         self.shifted = {}
@@ -139,7 +140,7 @@ class Workspace:
         """Get ready for the backward pass, with memory for what only it needs."""
         if scratch.fit(self.rows) or self.scratch is not scratch.arrays:
             arrays = {**self.memory.arrays, **scratch.arrays}
-            self.backward_steps = self._steps(keys, self.rows, arrays, self.rows.order(backward=True))
+            self._backward = _Slices(keys, self.rows, arrays, self.rows.order(backward=True))
             self.scratch = scratch.arrays
         self.all |= self._named(scratch.arrays)
 
@@ -180,13 +181,37 @@ class Workspace:
         """A new array for all rows."""
         return self.library.empty((self.total, width), dtype)
 
-    # --- slices
+    # --- the loops: their slices, step by step, or whole with a table of what to slice
 
-    def _steps(
-        self, keys: Sequence[Key], rows: Rows, arrays: dict[Store, Array], order: Iterable[int]
-    ) -> Iterable[tuple[Array, ...]]:
-        cut = _Slices(keys, rows, arrays, order)
-        return list(cut) if rows.steps <= PREPARED_STEPS else cut
+    @property
+    def forward_steps(self) -> Iterable[tuple[Array, ...]]:
+        """For each step, what the forward loop needs of it."""
+        return self._forward.prepared
+
+    @property
+    def backward_steps(self) -> Iterable[tuple[Array, ...]]:
+        """For each step, what the backward loop needs of it."""
+        return self._backward.prepared
+
+    @property
+    def forward_table(self) -> Index:
+        """For each step, how many rows the slices have, and the first row of each."""
+        return self._forward.table
+
+    @property
+    def backward_table(self) -> Index:
+        """As forward_table, in the order of the backward loop."""
+        return self._backward.table
+
+    @property
+    def forward_slices(self) -> list[Array]:
+        """What forward_table slices."""
+        return [array for array, _ in self._forward.sources]
+
+    @property
+    def backward_slices(self) -> list[Array]:
+        """What backward_table slices."""
+        return [array for array, _ in self._backward.sources]
 
 
 class _Slices:
@@ -203,21 +228,35 @@ class _Slices:
                 array = array.reshape(array.shape[0], *shape)
             self.sources.append((array, place))
 
+    @cached_property
+    def prepared(self) -> Iterable[tuple[Array, ...]]:
+        """The slices, cut before the loop runs unless they are too many."""
+        return list(self) if self.rows.steps <= PREPARED_STEPS else self
+
+    @cached_property
+    def table(self) -> Index:
+        """For each step, its number of rows and the first row of every slice."""
+        order, turns = np.asarray(self.order), np.arange(self.rows.steps)
+        columns = [np.asarray(self.rows.sizes)[order]]
+        columns += [np.asarray(self._first(place, order, turns)) for _, place in self.sources]
+        return np.stack(np.broadcast_arrays(*columns), axis=1).astype(np.int64)
+
     def __iter__(self) -> Iterator[tuple[Array, ...]]:
         for turn, t in enumerate(self.order):
-            yield tuple([array[self._rows(place, t, turn)] for array, place in self.sources])
+            count = self.rows.sizes[t]
+            firsts = [(array, self._first(place, t, turn)) for array, place in self.sources]
+            yield tuple([array[first : first + count] for array, first in firsts])
 
-    def _rows(self, place: Place, t: int, turn: int) -> slice:
+    def _first(self, place: Place, t: Any, turn: Any) -> Any:
+        """The first row of a slice at step t, or at each of several."""
         rows, kind = self.rows, place.store.kind
         if kind is Kind.STEP:
-            start = 0
-        elif kind is Kind.STATE:
-            start = (rows.state_before if place.before else rows.state_after)[t]
-        elif kind is Kind.CARRY:
-            start = rows.batch * ((turn + (not place.before)) % 2)
-        else:
-            start = rows.offsets[t]
-        return slice(start, start + rows.sizes[t])
+            return 0
+        if kind is Kind.CARRY:
+            return rows.batch * ((turn + (not place.before)) % 2)
+        if kind is Kind.STATE:
+            return (rows.state_before if place.before else rows.state_after)[t]
+        return rows.offsets[t]
 
 
 class Pool:
