@@ -1,5 +1,6 @@
 """From which similarity on two questions are duplicates is learned from validation pairs alone."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tinyseq_recipes import duplicate_questions
@@ -32,3 +33,13 @@ def test_the_threshold_is_that_of_the_validation_pairs(
 def test_a_threshold_that_would_suit_the_test_is_not_taken() -> None:
     found = duplicate_questions._figures([0.1, 0.9], pairs([0, 1]), [0.2, 0.3, 0.4], pairs([0, 1, 1]))
     assert found == {"accuracy": 0.3333, "AUC": 1.0}
+
+
+@pytest.mark.parametrize("loss", ["mean-closest-triplet", "info-nce"])
+def test_it_says_how_many_triplets_are_active(loss: str, capsys: pytest.CaptureFixture[str]) -> None:
+    duplicate_questions.duplicate_questions(
+        None, loss=loss, examples=100, epochs=1, embedding=4, hidden=4, batch=8
+    )
+    printed = capsys.readouterr().out
+    assert "its partner is the nearest of about 8 sentences: " in printed
+    assert ("triplets that still cost something: " in printed) == (loss != "info-nce")
