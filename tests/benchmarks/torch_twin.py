@@ -40,7 +40,10 @@ class TorchModel(torch.nn.Module):
 
 
 class Batches:
-    """Batches, converted, that know how many seconds they took to come: those are nobody's training."""
+    """Batches, converted, that know how many seconds they took to come: those are nobody's training.
+
+    Seconds here are the processor's: others may use the machine as well.
+    """
 
     def __init__(self, batches: Any, convert: Callable[[Any], Any] = lambda batch: batch) -> None:
         self.batches, self.convert = batches, convert
@@ -50,12 +53,12 @@ class Batches:
         return len(self.batches)
 
     def __iter__(self) -> Iterator[Any]:
-        began = time.perf_counter()
+        began = time.process_time()
         for batch in self.batches:
             converted = self.convert(batch)
-            self.seconds += time.perf_counter() - began
+            self.seconds += time.process_time() - began
             yield converted
-            began = time.perf_counter()
+            began = time.process_time()
 
 
 class TimedTrainer(Trainer):
@@ -65,9 +68,9 @@ class TimedTrainer(Trainer):
 
     def fit(self, batches: Iterable[Any], valid: Iterable[Any] | None = None, *, epochs: int) -> list[Epoch]:
         own, others = Batches(batches), None if valid is None else Batches(valid)
-        began = time.perf_counter()
+        began = time.process_time()
         super().fit(own, others, epochs=epochs)
-        self.seconds += time.perf_counter() - began - own.seconds - (others.seconds if others else 0)
+        self.seconds += time.process_time() - began - own.seconds - (others.seconds if others else 0)
         return self.history
 
 
@@ -117,12 +120,12 @@ class TorchTrainer:
         """The mean loss over all targets, without dropout; the random numbers of the batches stay put."""
         state, tally, numbers, came = None, Tally(), random.get_state(), Batches(batches, as_torch)
         self.model.eval()
-        began = time.perf_counter()
+        began = time.process_time()
         with torch.no_grad():
             for batch in came:
                 loss, targets, state = self.objective(self.model, batch, state)
                 tally.add(loss.item(), targets)
-        self.seconds += time.perf_counter() - began - came.seconds
+        self.seconds += time.process_time() - began - came.seconds
         random.set_state(numbers)
         return tally.mean
 
@@ -134,7 +137,7 @@ class TorchTrainer:
     def _train_epoch(self, batches: Iterable[Any]) -> None:
         state, came = None, Batches(batches, as_torch)
         self.model.train()
-        began = time.perf_counter()
+        began = time.process_time()
         for batch in came:
             loss, targets, state = self.objective(self.model, batch, state)
             self.optimizer.zero_grad()
@@ -143,7 +146,7 @@ class TorchTrainer:
             self.optimizer.step()
             state = detached(state)
             self.progress.end_step(loss.item(), targets, norm.item())
-        self.progress.seconds = time.perf_counter() - began - came.seconds
+        self.progress.seconds = time.process_time() - began - came.seconds
         self.seconds += self.progress.seconds
 
 

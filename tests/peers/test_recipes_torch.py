@@ -124,6 +124,28 @@ def test_the_twin_of_a_recipe_has_its_loss_and_gradients(twin: Any, name: str) -
     assert recipe_losses(twin, name) == expected.get(name, 1)
 
 
+@pytest.mark.parametrize("name", ["next-character", "copy-memory"])
+def test_without_dropout_the_whole_training_is_the_same(
+    twin: Any, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same initial values and batches: losses and figures after two epochs, restored and decoded."""
+    torch.set_default_dtype(torch.float32)
+
+    def without_a_draw(*args: Any, **options: Any) -> Any:
+        numbers = tinyseq.random.get_state()
+        trainer = twin.TorchTrainer(*args, **options)
+        tinyseq.random.set_state(numbers)
+        return trainer
+
+    found = []
+    for trainer in (twin.TimedTrainer, without_a_draw):
+        with twin.training_by(trainer), twin.gru_of_torch():
+            found.append(tinyseq.recipes[name](None, **SMALL[name], epochs=2))
+    for ours, theirs in zip(*found, strict=True):
+        assert ours.losses == pytest.approx(theirs.losses, rel=1e-4)
+        assert ours.value == pytest.approx(theirs.value, rel=1e-4)
+
+
 def test_a_recipe_trains_by_torch_and_all_is_put_back(twin: Any) -> None:
     torch.set_default_dtype(torch.float32)
     recipe = tinyseq.recipes["names-by-language"]
