@@ -47,7 +47,9 @@ def _title(text: str) -> str:
 
 
 def _source(program: Program) -> str:
-    return _title("Source") + program.source.rstrip()
+    loops = "_loop(" in program.kernel_source
+    note = "# In a run that is long enough, the kernels forward_loop and backward_loop replace its loops.\n"
+    return _title("Source") + (note if loops else "") + program.source.rstrip()
 
 
 def _operations(program: Program) -> str:

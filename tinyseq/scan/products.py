@@ -43,7 +43,8 @@ def pack(matrix, panels):
                 panels[p, k, j] = matrix[k, first + j]
 
 
-@kernel
+# One function, whether rows and results are whole arrays or columns of wider ones.
+@njit("({dtype}[:, :], {dtype}[:, :, ::1], {dtype}[:, :])", error_model="numpy", nogil=True, cache={cache})
 def product(rows, panels, out):
     count, depth = rows.shape
     width, wide = out.shape[1], panels.shape[2]
@@ -119,7 +120,7 @@ def packed(dtype: str) -> Products:
     if numba.config.DISABLE_JIT:  # vectors of LLVM cannot be run as Python
         return BLAS
     kernels = load_kernels(
-        HEADER.format(dtype=dtype, cache=True) + SOURCE.format(dtype=dtype, version=VERSION)
+        HEADER.format(dtype=dtype, cache=True) + SOURCE.format(dtype=dtype, version=VERSION, cache=True)
     )
     wide: int = kernels["WIDE"]  # type: ignore[assignment]
 
