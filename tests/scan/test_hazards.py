@@ -8,7 +8,7 @@ import pytest
 
 from tinyseq import Tensor, ops
 from tinyseq.ops import concatenate, maximum, sigmoid, split, tanh, where
-from tinyseq.scan import compiled, eager
+from tinyseq.scan import compiled, eager, products
 from tinyseq.scan.program import Options
 from tinyseq.sequences import Layout
 
@@ -160,6 +160,10 @@ def gradients_that_are_joined_twice_from_the_other_end(x: Any, s: Any) -> Any:
     return h, (h, s[1])
 
 
+def a_product_and_nothing_else(x: Any, s: Any) -> Any:
+    return x, (s[0] @ W, s[1] @ (W * 0.5))
+
+
 STEPS: list[Step] = [
     swapped, delay_line, ring, output_is_the_state_before, output_is_the_input, output_is_a_part_of_a_state,
     one_value_is_two_states_and_the_output, carried_cotangent_is_read_after_the_loop,
@@ -169,6 +173,7 @@ STEPS: list[Step] = [
     output_that_looks_like_a_view, numbers_that_add_up, three_products_of_one_state, heads,
     one_column_times_a_row, normalised, sums_of_rows_and_one_of_their_columns,
     gradients_that_are_joined_twice, gradients_that_are_joined_twice_from_the_other_end,
+    a_product_and_nothing_else,
 ]  # fmt: skip
 
 
@@ -193,11 +198,15 @@ def outcome(run: Any, step: Step, lengths: list[int], reverse: bool, **extra: An
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("lengths", [[3, 3], [1], [4, 1, 2, 2]], ids=str)
 @pytest.mark.parametrize("step", STEPS, ids=lambda f: f.__name__)
-def test_equals_the_tape(step: Step, lengths: list[int], reverse: bool, backend: str) -> None:
+def test_equals_the_tape(
+    step: Step, lengths: list[int], reverse: bool, backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if backend != "numpy":
         pytest.skip("the parameters of these steps are NumPy's; fuzzed steps run on every backend")
     wanted = outcome(eager.run, step, lengths, reverse)
-    for options in (Options(), Options(reuse=False)):
+    for options in (Options(), Options(reuse=False), Options(whole=False), None):
+        # the last as in a batch of few rows, for which weights are not packed
+        monkeypatch.setattr(products, "LEAST_ROWS", 0 if options else 64)
         for got, want in zip(
             outcome(compiled.run, step, lengths, reverse, options=options), wanted, strict=True
         ):

@@ -120,6 +120,20 @@ def test_a_loop_of_kernels_is_a_kernel(lengths: list[int], reverse: bool) -> Non
         np.testing.assert_array_equal(a, b)
 
 
+def test_what_numba_has_no_numbers_for_runs_on_numpy() -> None:
+    w = Tensor(np.full((4, 4), 0.25, "float16"))
+    x, s = Tensor(np.ones((140, 4), "float16")), Tensor(np.ones((2, 4), "float16"))
+
+    def step(x: Any, s: Any) -> Any:
+        s = ops.tanh(s @ w + x)
+        return s, s
+
+    layout, options = Layout([70, 70]), Options(emitter="numba")
+    ys, _ = compiled.run(step, x, s, layout, options=options)
+    np.testing.assert_array_equal(ys.numpy(), eager.run(step, x, s, layout)[0].numpy())
+    assert ys.dtype == "float16"
+
+
 def test_kernels_are_kept_on_disk(tmp_path: Path) -> None:
     code = (
         "from tinyseq.scan.kernels import load_kernels\n"

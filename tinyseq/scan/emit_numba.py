@@ -67,7 +67,8 @@ class NumbaEmitter(Emitter):
         self.operations = 0  # additions and multiplications for each row of the largest product in a loop
         self.calls: dict[Region, list[tuple[str, list[str]]]] = {Region.STEP: [], Region.BACK_STEP: []}
         self.loops: dict[str, str] = {}  # a loop, and the call of a kernel that does the same
-        dtype = self.dtype = str(groups[0].dtype) if groups else "float32"
+        floats = [s.dtype for s in schedule.traced.states if s.dtype.kind == "f"]
+        dtype = self.dtype = str([*[g.dtype for g in groups], *floats, "float32"][0])
         super().__init__(schedule, storage)
         self.whole_source = self.source
         for text, call in self.loops.items():
@@ -78,7 +79,7 @@ class NumbaEmitter(Emitter):
             plus += PRODUCT.format(version=VERSION, dtype=dtype)
         body = "\n\n".join(self.kernels.values())
         header = HEADER.format(dtype=dtype, cache=True)
-        self.kernel_source = f"{header}{tanh}\n{plus}\n{body}" if groups else ""
+        self.kernel_source = f"{header}{tanh}\n{plus}\n{body}" if self.kernels else ""
 
     def _lines(self, operation: Operation, f: Function) -> list[str]:
         group = self.group_of.get(operation.at)
@@ -95,7 +96,11 @@ class NumbaEmitter(Emitter):
 
     def _is_packed(self, s: Symbol) -> bool:
         """Whether a value is a product of rows and a matrix that is there before the loop."""
-        if s.op != "matmul" or any(i.ndim != 2 or i.dtype != self.dtype for i in s.symbols):
+        if (
+            s.op != "matmul"
+            or self.dtype not in ("float32", "float64")
+            or any(i.ndim != 2 or i.dtype != self.dtype for i in s.symbols)
+        ):
             return False
         rows, matrix = s.symbols
         return rows.op != "ones" and matrix.level == Level.PARAMETER and not matrix.is_row

@@ -109,7 +109,8 @@ def packing_pays(operations: float, rows: int) -> bool:
 def blas_threads() -> int:
     """How many threads NumPy's BLAS uses, as far as the environment tells."""
     given = (os.environ.get(name, "") for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"))
-    return next((int(text) for text in given if text.isdigit()), None) or len(os.sched_getaffinity(0))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return next((int(text) for text in given if text.isdigit()), None) or cores or 1
 
 
 @lru_cache(2)

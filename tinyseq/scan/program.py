@@ -10,6 +10,7 @@ from tinyseq.backend.symbols import POINTWISE
 from tinyseq.scan.emit import Emitter
 from tinyseq.scan.emit_numba import NumbaEmitter
 from tinyseq.scan.fuse import fuse, inner_values
+from tinyseq.scan.graph import ancestors
 from tinyseq.scan.kernels import emitter_name, load_kernels
 from tinyseq.scan.partition import Schedule, partition
 from tinyseq.scan.passes import optimise
@@ -54,7 +55,7 @@ class Program:
     def __init__(self, traced: Trace, library: Any, options: Options | None = None) -> None:
         options = options or Options()
         words = words_of(library.empty(0))
-        fused = (options.emitter or emitter_name(words.name)) == "numba"
+        fused = (options.emitter or emitter_name(words.name)) == "numba" and _has_kernels(traced)
         optimise(traced, options.leave_out, wide=not fused)
         self.traced = traced
         self.schedule: Schedule = partition(traced)
@@ -66,7 +67,7 @@ class Program:
             self.storage = Storage(self.schedule, inner, groups, reuse=options.reuse)
             emitter = NumbaEmitter(self.schedule, self.storage, groups)
             self.kernel_source = emitter.kernel_source
-            kernels = load_kernels(emitter.kernel_source) if groups else {}
+            kernels = load_kernels(emitter.kernel_source) if emitter.kernels else {}
             self.dtype, self.operations = emitter.dtype, emitter.operations
             kernels = {name: kernels[name] for name in emitter.kernels}
         else:
@@ -193,6 +194,12 @@ class Program:
                 workspace.all[store.name] = flat
             elif copy:
                 workspace.all[store.name][...] = flat
+
+
+def _has_kernels(traced: Trace) -> bool:
+    """Whether numba has the dtypes of a step: it has no float16 on a CPU."""
+    dtypes = {s.dtype for s in ancestors(traced.roots) if s.dtype.kind == "f"}
+    return all(dtype in ("float32", "float64") for dtype in dtypes)
 
 
 def _compiled(source: str, library: Any, kernels: dict[str, Any]) -> dict[str, Any]:
