@@ -25,6 +25,8 @@ _FILES = [Path(__file__), Path(__file__).with_name("tiles.py")]
 VERSION = hashlib.sha256(b"".join([file.read_bytes() for file in _FILES])).hexdigest()[:12]
 
 SOURCE = """
+from numba import types
+
 from tinyseq.scan.tiles import TALL, panel_width, tile  # {version}
 
 SIZE = np.dtype(real).itemsize
@@ -33,7 +35,13 @@ tall, four, two, one = (tile("{dtype}", rows) for rows in (TALL, 4, 2, 1))
 one_by_two, one_by_four = (tile("{dtype}", 1, panels) for panels in (2, 4))
 
 
-@kernel
+# One function for each, whether arrays are whole, columns of wider ones, or transposed.
+STRIDED = types.Array(types.{dtype}, 2, "A", readonly=True)
+PANELS = types.Array(types.{dtype}, 3, "C")
+OUT = types.Array(types.{dtype}, 2, "A")
+
+
+@njit(types.void(STRIDED, PANELS), nogil=True, cache={cache})
 def pack(matrix, panels):
     wide = panels.shape[2]
     for p in range(panels.shape[0]):
@@ -43,8 +51,7 @@ def pack(matrix, panels):
                 panels[p, k, j] = matrix[k, first + j]
 
 
-# One function, whether rows and results are whole arrays or columns of wider ones.
-@njit("({dtype}[:, :], {dtype}[:, :, ::1], {dtype}[:, :])", error_model="numpy", nogil=True, cache={cache})
+@njit(types.void(STRIDED, PANELS, OUT), error_model="numpy", nogil=True, cache={cache})
 def product(rows, panels, out):
     count, depth = rows.shape
     width, wide = out.shape[1], panels.shape[2]
