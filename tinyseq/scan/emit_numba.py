@@ -1,9 +1,9 @@
 """The numba emitter: groups of elementwise operations as kernels, all else as the NumPy emitter has it.
 
 Kernels follow NumPy where values are NaN or infinite: of the fast-math licences they take only the
-contraction of a product and a sum into one rounding, and they ignore the sign of zero. tanh of float32 is a
-rational function, within TANH_ULPS units in the last place of the exact value (4.95, measured on every third
-float32 number).
+contraction of a product and a sum into one rounding, and they ignore the sign of zero; the sum of a row may
+be taken in any order. tanh of float32 is a rational function, within TANH_ULPS units in the last place of the
+exact value (4.95, measured on every third float32 number).
 """
 
 import textwrap
@@ -96,11 +96,7 @@ class NumbaEmitter(Emitter):
 
     def _is_packed(self, s: Symbol) -> bool:
         """Whether a value is a product of rows and a matrix that is there before the loop."""
-        if (
-            s.op != "matmul"
-            or self.dtype not in ("float32", "float64")
-            or any(i.ndim != 2 or i.dtype != self.dtype for i in s.symbols)
-        ):
+        if s.op != "matmul" or any(i.ndim != 2 or i.dtype != self.dtype for i in s.symbols):
             return False
         rows, matrix = s.symbols
         return rows.op != "ones" and matrix.level == Level.PARAMETER and not matrix.is_row
