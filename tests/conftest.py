@@ -16,10 +16,11 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, is_hypothesis_test, settings
+from hypothesis import HealthCheck, is_hypothesis_test, register_random, settings
 
 VARIABLE = "TINYSEQ_TEST_BACKENDS"
 BACKENDS = ("numpy", "cupy")
@@ -55,6 +56,29 @@ settings.register_profile(
     "ci", settings.get_profile("dev"), max_examples=50, derandomize=True, print_blob=True
 )
 settings.load_profile("ci" if os.environ.get("CI") else "dev")  # --hypothesis-profile wins
+
+
+class Randomness:
+    """tinyseq's random numbers, for Hypothesis: each example starts from the same, and can be repeated."""
+
+    def seed(self, n: int) -> None:
+        from tinyseq import random
+
+        random.seed(n)
+
+    def getstate(self) -> dict[str, Any]:
+        from tinyseq import random
+
+        return random.get_state()
+
+    def setstate(self, state: dict[str, Any]) -> None:
+        from tinyseq import random
+
+        random.set_state(state)
+
+
+RANDOMNESS = Randomness()  # Hypothesis keeps no reference of its own
+register_random(RANDOMNESS)
 
 
 def chosen_backends(text: str) -> tuple[str, ...]:
@@ -138,6 +162,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.section("NVRTC")
         for text in report:
             terminalreporter.line(text)
+
+
+@pytest.fixture(autouse=True)
+def _same_weights() -> None:
+    """Every test starts from the same random numbers of tinyseq, whichever tests ran before it."""
+    RANDOMNESS.seed(0)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import tinyseq
 TESTS = Path(__file__).parent
 SAMPLE = """
 from hypothesis import given, settings, strategies as st
+from tinyseq import random
 
 def test_backend(backend):
     assert backend == "numpy"
@@ -34,6 +35,13 @@ def test_rng_with_examples(rng, x):
 @given(st.integers())
 def test_backend_with_examples(backend, x):
     assert settings.default.deadline is None
+
+def test_weights():
+    assert random.generator().integers(1000) == 850
+
+@given(st.integers())
+def test_weights_with_examples(x):
+    assert random.generator().integers(1000) == 850
 """
 
 
@@ -101,7 +109,7 @@ def test_a_session_on_numpy(tmp_path):
     assert "tinyseq backends: numpy\n" in done.stdout
     assert "SKIPPED [2] test_sample.py: needs CuPy: set TINYSEQ_TEST_BACKENDS=cupy" in done.stdout
     assert "rng would go on from one example to the next: draw a seed" in done.stdout
-    assert "3 passed, 2 skipped, 1 error" in done.stdout
+    assert "5 passed, 2 skipped, 1 error" in done.stdout
 
 
 def test_a_session_on_a_backend_that_is_not_there(tmp_path):
