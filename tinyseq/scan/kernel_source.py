@@ -173,6 +173,8 @@ class Kernel:
         part = columns_of(value)
         if part is not None and value.ndim == 1 and value.inputs[0].op == "leaf":
             whole = self._parameter(value.inputs[0])
+            if value.shape == (1,):
+                return whole.replace("[j]", f"[{part[0]}]")
             return whole.replace("[j]", f"[{part[0]} + j]") if part[0] else whole
         key = ("parameter", value.id)
         if key not in self.scope.names:
