@@ -35,8 +35,8 @@ def test_compiled_equals_eager(first: int) -> None:
 
 FAILED_ONCE = [
     1018,  # a kernel overwrote the one column that its later columns still had to read
-    5259,  # one element of a parameter, read in a loop along the row, was taken for as many as there are columns
-    7687,  # and before that loop, where there is no column
+    5259,  # one element of a parameter was taken for as many as there are columns
+    7687,  # and that where there is no column, before the loop along a row
 ]
 
 
