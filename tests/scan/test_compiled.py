@@ -14,6 +14,7 @@ from tinyseq.contracts import Cell
 from tinyseq.errors import ConfigError
 from tinyseq.nn import Linear, Parameter
 from tinyseq.scan import Recurrent, compiled, scan
+from tinyseq.scan.workspace import Pool, rows_of
 from tinyseq.sequences import Layout, Sequences
 
 
@@ -253,3 +254,16 @@ def test_a_step_without_state_has_gradients() -> None:
     ys, _ = scan(lambda x, s: (x * x, s), xs, ())
     ys.data.sum().backward()
     np.testing.assert_allclose(xs.data.grad.numpy(), 2 * xs.data.numpy(), rtol=1e-6)
+
+
+def test_what_is_collected_while_memory_is_lent_can_be_given_back() -> None:
+    pool = Pool(lambda: None)
+
+    def lend() -> None:
+        with pool._lock:  # as in `take`, when the collector finds a run that nobody needs
+            pool.give(rows_of((1,), False))
+
+    thread = threading.Thread(target=lend, daemon=True)
+    thread.start()
+    thread.join(timeout=10)
+    assert not thread.is_alive()

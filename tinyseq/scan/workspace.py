@@ -263,7 +263,8 @@ class Pool:
     """Objects that are lent to one run at a time; threads may share it."""
 
     def __init__(self, make: Any) -> None:
-        self._make, self._free, self._lock = make, [], threading.Lock()  # type: ignore[var-annotated]
+        self._make, self._free = make, []  # type: ignore[var-annotated]
+        self._lock = threading.RLock()  # garbage collection may give a run's back in the middle of `take`
 
     def take(self, rows: Rows) -> Any:
         """A free one, best one that served the same rows last; or a new one."""
