@@ -12,6 +12,7 @@ import pytest
 import tinyseq
 from tinyseq.nn import Dropout
 from tinyseq.optim import clip_grad_norm
+from tinyseq.training import Outcome
 from tinyseq.training.objectives import whole_sequences
 
 torch = pytest.importorskip("torch", reason="needs PyTorch: pip install '.[test-peers]'")
@@ -157,3 +158,23 @@ def test_a_recipe_trains_by_torch_and_all_is_put_back(twin: Any) -> None:
     module = sys.modules["tinyseq_recipes.names_by_language"]
     assert module.Trainer is tinyseq.training.Trainer
     assert tinyseq.cells["gru"](2, 3).reset == "before"
+
+
+def test_the_verdict_on_a_figure(twin: Any) -> None:
+    """Twice the standard error of a difference of means, by Student's t; which way is better counts."""
+    from tests.benchmarks.parity_tasks import Run, Task, compared
+
+    def row(ours: list[float], theirs: list[float], lower: bool = False) -> dict[str, Any]:
+        runs = [
+            [Run(Outcome("gru", "figure", value, 0.5, lower), seconds) for value in values]
+            for values, seconds in ((ours, 2.0), (theirs, 3.0))
+        ]
+        return compared(Task("recipe", None), *runs)
+
+    near = row([0.7, 0.8, 0.9], [0.75, 0.85, 0.95])
+    assert near["noise"] == pytest.approx(2.776 * 0.1 * (2 / 3) ** 0.5)  # both sides scatter by 0.1
+    assert (near["verdict"], near["ratio"], near["beats_baseline"]) == ("alike", 1.5, [True, True])
+    assert row([0.7, 0.71, 0.72], [0.8, 0.81, 0.82])["verdict"] == "behind"
+    assert row([0.7, 0.71, 0.72], [0.8, 0.81, 0.82], lower=True)["verdict"] == "ahead"
+    assert row([0.4, 0.41], [0.6, 0.61])["beats_baseline"] == [False, True]
+    assert row([0.7], [0.2])["verdict"] == "?", "one seed says nothing about the noise"
