@@ -17,7 +17,7 @@ from tinyseq.nn import Linear, SequenceModel, Sequential
 from tinyseq.optim import Adam
 from tinyseq.training import Outcome, Trainer
 from tinyseq_recipes.common import Drawn, losses, show, show_epoch
-from tinyseq_recipes.gradients import CELLS, gradient_norms, show_curves
+from tinyseq_recipes.gradients import CELLS, check_plot, gradient_norms, show_curves
 
 
 class Regression(Head):
@@ -54,6 +54,7 @@ def adding_problem(
     """
     if data:
         raise ConfigError("The adding problem makes its data up: leave out --data.")
+    check_plot(plot)
 
     def draw(rng: np.random.Generator, size: int = batch) -> tuple[Sequences, Any]:
         numbers, marks = rng.random((size, steps)), np.zeros((size, steps))

@@ -18,7 +18,7 @@ from tinyseq.nn import Embedding, SequenceModel
 from tinyseq.optim import Adam
 from tinyseq.training import Outcome, Trainer
 from tinyseq_recipes.common import Drawn, losses, show, show_epoch
-from tinyseq_recipes.gradients import CELLS, gradient_norms, show_curves
+from tinyseq_recipes.gradients import CELLS, check_plot, gradient_norms, show_curves
 
 SYMBOLS, PAUSE, SIGNAL = 8, 8, 9
 
@@ -42,6 +42,7 @@ def copy_memory(
     """
     if data:
         raise ConfigError("Copy memory makes its data up: leave out --data.")
+    check_plot(plot)
     steps = pause + 2 * length
 
     def draw(rng: np.random.Generator, size: int = batch) -> tuple[Sequences, Sequences]:

@@ -66,13 +66,7 @@ def show_curves(stages: Mapping[str, Mapping[str, Curve]], plot: str = "") -> No
 
 def _draw(stages: Mapping[str, Mapping[str, Curve]], plot: str) -> None:
     """A panel for each stage, on one scale."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise ConfigError(
-            "Drawing needs matplotlib: pip install 'tinyseq[plot]', or leave out plot."
-        ) from None
-    figure = Figure(figsize=(10, 4.2), layout="constrained")
+    figure = _figure_class()(figsize=(10, 4.2), layout="constrained")
     panels = figure.subplots(1, len(stages), sharey=True, squeeze=False)[0]
     for axes, (title, curves) in zip(panels, stages.items(), strict=True):
         for name, curve in curves.items():
@@ -85,3 +79,19 @@ def _draw(stages: Mapping[str, Mapping[str, Curve]], plot: str) -> None:
     figure.suptitle("How much of the gradient arrives, step by step back from the end")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right center", frameon=False)
     figure.savefig(plot, dpi=150)
+
+
+def check_plot(plot: str) -> None:
+    """Raise ConfigError if a plot is wanted without matplotlib: before the training, not after it."""
+    if plot:
+        _figure_class()
+
+
+def _figure_class() -> Any:
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise ConfigError(
+            "Drawing needs matplotlib: pip install 'tinyseq[plot]', or leave out plot."
+        ) from None
+    return Figure

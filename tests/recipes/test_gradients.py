@@ -71,6 +71,16 @@ def test_a_plot_needs_matplotlib(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 
 
 @pytest.mark.parametrize("name", ["adding-problem", "copy-memory"])
+def test_that_is_said_before_the_training(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(ConfigError, match="Drawing needs matplotlib"):
+        tinyseq.recipes[name](None, plot="a.png")
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("name", ["adding-problem", "copy-memory"])
 def test_the_recipe_draws_both_stages_of_every_cell_into_the_file_it_was_told(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
