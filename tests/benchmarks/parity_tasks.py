@@ -55,10 +55,10 @@ TASKS = [
     Task("duplicate-questions", "tatoeba_dups", {"epochs": 5}),
     Task("adding-problem", None, {"steps": 40}),
     Task("copy-memory", None, seeds=8),
-    Task("translation", "tatoeba", {"epochs": 4}),
+    Task("translation", "tatoeba"),
     Task("grapheme-to-phoneme", "cmudict", {"words": 10_000, "epochs": 4}),
     # of remarks and replies there is no free corpus of this size: English sentences and their French
-    Task("reply", "tatoeba/enfr_short.train.tsv.gz", {"epochs": 4}),
+    Task("reply", "tatoeba/enfr_short.train.tsv.gz"),
     Task("image-to-word", "mnist"),
     Task("music", "jsb"),
     Task("speech", "fsdd"),
