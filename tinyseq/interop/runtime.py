@@ -1,0 +1,131 @@
+"""Functions that exported programs are made of: their source is copied, so they need NumPy and nothing else.
+
+A batch is rows of all steps: first all first steps, the longest sequence first, then all second steps, and
+so on; `sizes` says how many sequences have each step.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+Array = Any  # of NumPy
+
+
+def pack(sequences: Sequence[Any]) -> tuple[Array, Array, Array]:
+    """All steps of all sequences as rows, how many rows each step has, and the order of the sequences."""
+    arrays = [np.asarray(sequence) for sequence in sequences]
+    lengths = np.array([len(array) for array in arrays])
+    if not len(arrays) or not lengths.all():
+        raise ValueError("give one sequence or more, and each at least one step")
+    order = np.argsort(-lengths, kind="stable")
+    sizes = np.array([(lengths > t).sum() for t in range(lengths.max())])
+    rows = [arrays[k][t] for t, size in enumerate(sizes) for k in order[:size]]
+    return np.stack(rows), sizes, order
+
+
+def unpack(rows: Array, sizes: Array, order: Array) -> list[Array]:
+    """The rows of each sequence, in the order in which they were given."""
+    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+    found = [rows[[starts[t] + k for t in range((sizes > k).sum())]] for k in range(len(order))]
+    return [found[k] for k in np.argsort(order)]
+
+
+def scan(
+    step: Callable[..., Any], rows: Array, sizes: Array, state: Sequence[Array], reverse: bool = False
+) -> tuple[Array, Any]:
+    """The outputs of `step` at all rows, and the state of each sequence after its own last step."""
+    state = [part.copy() for part in state]
+    starts = np.concatenate([[0], np.cumsum(sizes)])
+    outputs = [rows[:0]] * len(sizes)
+    for t in range(len(sizes))[:: -1 if reverse else 1]:
+        n = sizes[t]
+        outputs[t], after = step(rows[starts[t] : starts[t + 1]], *[part[:n] for part in state])
+        for part, new in zip(state, after, strict=True):
+            part[:n] = new
+    return np.concatenate(outputs), tuple(state)
+
+
+def owners(sizes: Array) -> Array:
+    """The sequence that each row belongs to."""
+    return np.concatenate([np.arange(n) for n in sizes])
+
+
+def pool_last(rows: Array, sizes: Array) -> Array:
+    """Each sequence's last row."""
+    return rows[[np.cumsum([0, *sizes])[(sizes > k).sum() - 1] + k for k in range(sizes[0])]]
+
+
+def pool_sum(rows: Array, sizes: Array) -> Array:
+    """The sum of each sequence's rows."""
+    total = np.zeros((sizes[0], *rows.shape[1:]), rows.dtype)
+    np.add.at(total, owners(sizes), rows)
+    return total
+
+
+def pool_mean(rows: Array, sizes: Array) -> Array:
+    """The mean of each sequence's rows."""
+    steps = np.array([(sizes > k).sum() for k in range(sizes[0])], rows.dtype)
+    return pool_sum(rows, sizes) / steps[:, None]
+
+
+def pool_max(rows: Array, sizes: Array) -> Array:
+    """The largest of each sequence's values, column by column."""
+    top = np.full((sizes[0], *rows.shape[1:]), -np.inf, rows.dtype)
+    np.maximum.at(top, owners(sizes), rows)
+    return top
+
+
+def pool_weighed(rows: Array, scores: Array, sizes: Array) -> Array:
+    """The mean of each sequence's rows, weighed by the softmax of their scores (rows, 1)."""
+    powers = np.exp(scores - pool_max(scores, sizes)[owners(sizes)])
+    weights = powers / pool_sum(powers, sizes)[owners(sizes)]
+    return pool_sum(rows * weights, sizes)
+
+
+def table(weight: Array, ids: Array) -> Array:
+    """The row of `weight` for each id; an id below 0 would count from its end."""
+    if ids.min() < 0 or ids.max() >= len(weight):
+        raise ValueError(f"ids run from 0 to {len(weight) - 1}; got {ids.min()} to {ids.max()}")
+    return weight[ids]
+
+
+def place(values: Array, index: Any, shape: tuple[int, ...]) -> Array:
+    """Zeros with `values` at `index`."""
+    out = np.zeros(shape, values.dtype)
+    out[index] = values
+    return out
+
+
+def viterbi(scores: Array, sizes: Array, transitions: Array, start: Array, end: Array) -> Array:
+    """The tags of the best path of each sequence, one for each row."""
+    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+    best = start + scores[: sizes[0]]
+    final = np.empty_like(best)  # of each sequence, after its own last step
+    back = []
+    for t in range(1, len(sizes)):
+        n = sizes[t]
+        final[n : len(best)] = best[n:]
+        paths = best[:n, :, None] + transitions
+        back.append(paths.argmax(1))
+        best = paths.max(1) + scores[starts[t] : starts[t] + n]
+    final[: len(best)] = best
+    last = (final + end).argmax(1)
+    tags = np.empty(len(scores), np.int64)
+    for t in range(len(sizes))[::-1]:
+        n = sizes[t]
+        tags[starts[t] : starts[t] + n] = last[:n]
+        if t:
+            last[:n] = back[t - 1][np.arange(n), last[:n]]
+    return tags
+
+
+def best_path(scores: Array, blank: int) -> Array:
+    """The labels that the likeliest class of each step reads as: repeats are one, blanks are none."""
+    path = scores.argmax(1)
+    return path[np.append(True, path[1:] != path[:-1]) & (path != blank)]
+
+
+def character_words(ids: Array) -> list[Array]:
+    """The characters of each row: up to the last that is not 0, and at least one."""
+    return [row[: max(1, int(np.flatnonzero(row)[-1]) + 1 if row.any() else 1)] for row in ids]

@@ -1,0 +1,200 @@
+"""A model as one Python file that predicts with nothing but NumPy, written from the traces of its steps."""
+
+import ast
+import inspect
+import io
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import tinyseq
+from tinyseq.backend import to_numpy
+from tinyseq.data.vocabulary import UNITS, Vocabulary
+from tinyseq.engine import Tensor, no_grad
+from tinyseq.errors import ConfigError
+from tinyseq.files import atomic_write
+from tinyseq.interop import runtime
+from tinyseq.interop.parts import Parts
+from tinyseq.nn import Embedding, SequenceModel, TokenFeatures
+
+_HEADER = '''\
+"""{module}, written by tinyseq {version}: it needs NumPy, and its weights in {module}.npz beside it.
+
+    import {module}
+
+    {module}.predict([{example}, {other}])
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+Array = Any  # of NumPy
+
+with np.load(Path(__file__).with_suffix(".npz"), allow_pickle=False) as _file:
+'''
+
+_START = '''\
+def start(batch):
+    """The state before the first step of `batch` sequences."""
+    {state}
+'''
+
+_PREDICT = '''\
+def predict(sequences):
+    """What the model says of each sequence, {what} for each step; in the order in which they are given."""
+    rows, sizes, order = pack(sequences)
+    rows, state = {encoder}
+    {head}
+    return {answer}
+'''
+
+_STEP = '''\
+def step(x, state):
+    """What the model says after one more step of each sequence, x: (batch, ...), and the state then."""
+    rows, sizes = np.asarray(x), np.array([len(x)])
+    rows, state = {encoder}
+    {head}
+    return answers, state
+'''
+
+_SYMBOLS = '''\
+SYMBOLS = {symbols}
+_ids = {{symbol: i for i, symbol in enumerate(SYMBOLS)}}
+
+
+def encode(text):
+    """The ids of the {unit}s of a text.{unknown}"""
+    return np.array([{get} for symbol in text{split}])
+
+
+def decode(ids):
+    """The text of ids."""
+    return {joint!r}.join([SYMBOLS[i] for i in ids])
+'''
+
+
+def to_python(
+    model: SequenceModel, path: str | os.PathLike[str], *, vocabulary: Vocabulary | None = None
+) -> None:
+    """Write `model` to the file `path`, NAME.py, and its weights beside it, NAME.npz; they need NumPy only.
+
+    The file's `predict(sequences)` takes an array of ids or features for each sequence, of any lengths, and
+    answers what `model.predict` does in evaluation mode, one array for each. Where no step waits for a later
+    one, its `start(batch)` and `step(x, state)` read step by step. With the `vocabulary` of the ids, the file
+    has `encode(text)` and `decode(ids)` too. Raises ConfigError, which names the part of the model, for one
+    that cannot be written; no file is written then.
+    """
+    target = Path(path)
+    if target.suffix != ".py" or not target.stem.isidentifier():
+        raise ConfigError(
+            f"{target} cannot be imported: give the name of a Python module, such as tagger.py."
+        )
+    if not isinstance(model, SequenceModel):
+        raise ConfigError(f"to_python() writes a SequenceModel, not a {type(model).__name__}.")
+    with no_grad(), model.evaluating():
+        program = _Program(model)
+        source = program.source(target.stem, vocabulary)
+    weights = io.BytesIO()
+    np.savez(weights, **program.weights)
+    atomic_write(target.with_suffix(".npz"), weights.getvalue())
+    atomic_write(target, source.encode())
+
+
+class _Program:
+    """The functions and weights of a file while it is written."""
+
+    def __init__(self, model: SequenceModel) -> None:
+        self.model = model
+        self.paths = {id(p): path for path, p in model.named_parameters()}
+        self.weights: dict[str, Any] = {}
+        self.functions: list[str] = []
+        self.names: set[str] = set()
+
+    def source(self, module: str, vocabulary: Vocabulary | None) -> str:
+        """The whole file."""
+        model, parts = self.model, Parts(self)
+        ids = isinstance(model.embed, Embedding | TokenFeatures)
+        embed = parts.part(model.embed, "embed", parts.example(model))
+        encoder = parts.part(model.encoder, "encoder", embed.gives)
+        head = parts.head(model.head, encoder.gives)
+        if embed.start:
+            raise ConfigError("The embedding of a program has no state: put recurrent layers in the encoder.")
+        words = {
+            "what": "ids" if ids else "features",
+            "head": "\n    ".join(head.lines),
+            "answer": head.answer,
+        }
+        rows = f"{embed.name}(rows)"
+        if encoder.start:
+            state = _tidy(f"return {encoder.start.format(batch='batch')}")
+            self.functions.append(_START.format(state=state))
+        first = encoder.call(rows, "start(len(order))")
+        self.functions.append(_PREDICT.format(encoder=first, **words))
+        if head.streams and encoder.streams and encoder.start:
+            self.functions.append(_STEP.format(encoder=encoder.call(rows), **words))
+        if vocabulary is not None:
+            self.functions.append(_symbols(vocabulary))
+        example = ("[3, 1, 4]", "[1, 5]") if type(model.embed) is Embedding else ("first", "second")
+        header = _HEADER.format(
+            module=module, version=tinyseq.__version__, example=example[0], other=example[1]
+        )
+        loaded = "\n".join(f'    {name} = _file["{name}"]' for name in self.weights) or "    pass"
+        return "\n\n\n".join([header + loaded, *self._runtime(), *map(str.rstrip, self.functions)]) + "\n"
+
+    def _runtime(self) -> list[str]:
+        """The source of the functions that the file calls, directly or through others."""
+        text = "\n".join(self.functions)
+        known = {name: f for name, f in vars(runtime).items() if inspect.isfunction(f)}
+        found, waiting = set[str](), [name for name in known if f"{name}(" in text]
+        while waiting:
+            name = waiting.pop()
+            if name not in found:
+                found.add(name)
+                waiting += [n for n in known[name].__code__.co_names if n in known]
+        return [inspect.getsource(known[name]).rstrip() for name in known if name in found]
+
+    def weight(self, tensor: Any) -> str:
+        """The name that a weight has in the file."""
+        name = self.paths.get(id(tensor), f"constant.{len(self.weights)}").replace(".", "_")
+        self.weights[name] = to_numpy(tensor.data if isinstance(tensor, Tensor) else tensor)
+        return name
+
+    def function(self, wish: str, arguments: str, lines: list[str], text: str) -> str:
+        """Write a function down; gives its name."""
+        name = wish
+        while name in self.names or hasattr(runtime, name):
+            name += "_"
+        self.names.add(name)
+        tidy = [_tidy(line) for line in lines]
+        body = "\n".join(f"    {line}" for line in [f'"""{text}"""', *tidy])
+        self.functions.append(f"def {name}({arguments}):\n{body}")
+        return name
+
+
+def _tidy(line: str) -> str:
+    """A statement without brackets that mean nothing."""
+    (statement,) = ast.parse(line).body
+    if isinstance(statement, ast.Return) and isinstance(statement.value, ast.Tuple):
+        parts = [ast.unparse(part) for part in statement.value.elts]
+        return f"return {', '.join(parts)}" if len(parts) > 1 else f"return ({parts[0]},)"
+    return ast.unparse(statement)
+
+
+def _symbols(vocabulary: Vocabulary) -> str:
+    """Functions between texts and ids."""
+    unknown = vocabulary.unknown
+    get = "_ids[symbol]" if unknown is None else f"_ids.get(symbol, {vocabulary.id(unknown)})"
+    return _SYMBOLS.format(
+        symbols=json.dumps(vocabulary.symbols, ensure_ascii=True),
+        unit=vocabulary.unit,
+        unknown="" if unknown is None else f" Those that it does not know are {unknown}.",
+        get=get,
+        split="" if vocabulary.unit == "char" else ".split()",
+        joint=UNITS[vocabulary.unit],
+    )
