@@ -1,3 +1,3 @@
-"""Models for other programs, and from them."""
+"""Exchange with others: weights of PyTorch and Keras, models for other programs."""
 
 from tinyseq.interop.standalone import to_python as to_python

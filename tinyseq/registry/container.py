@@ -74,7 +74,7 @@ def open_container(path: str | os.PathLike[str]) -> Iterator[Container]:
     from safetensors import SafetensorError, safe_open
 
     path = Path(path)
-    _check_header(path)
+    check_header(path)
     try:
         with safe_open(path, framework="numpy") as file:
             yield Container(path, file)
@@ -84,7 +84,7 @@ def open_container(path: str | os.PathLike[str]) -> Iterator[Container]:
         raise DataError(f"{path} cannot be read: {error.strerror or error}.") from None
 
 
-def _check_header(path: Path) -> None:
+def check_header(path: Path) -> None:
     """Refuse a header that is not there, or that would take memory without bounds."""
     if not path.is_file():
         raise DataError(f"There is no file {path}.")
@@ -97,9 +97,7 @@ def _check_header(path: Path) -> None:
     if length > size - 8:
         raise DataError(f"{path} is no safetensors file, or was cut short.")
     if length > MAX_HEADER:
-        raise DataError(
-            f"{path} has a header of {length:,} bytes; no file of tinyseq's exceeds {MAX_HEADER:,}."
-        )
+        raise DataError(f"{path} has a header of {length:,} bytes; no more than {MAX_HEADER:,} are read.")
 
 
 def _record(path: Path, text: str | None) -> dict[str, Any]:
