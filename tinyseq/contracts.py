@@ -43,11 +43,11 @@ class Cell(Module, ABC):
         """One step, as `cell(x, state)`."""
         return self.step(x, state)
 
-    def zeros(self, batch_size: int, width: int) -> Tensor:
-        """Zeros (batch_size, width) where the cell's Parameters are, in their dtype."""
+    def zeros(self, batch_size: int, *shape: int) -> Tensor:
+        """Zeros (batch_size, *shape) where the cell's Parameters are, in their dtype."""
         like = next(self.parameters(), None)
         home, dtype = (backend(), np.float32) if like is None else (backend_of(like.data), like.dtype)
-        return make_tensor(home.asarray(np.zeros((batch_size, width), dtype)), None)
+        return make_tensor(home.asarray(np.zeros((batch_size, *shape), dtype)), None)
 
 
 class Layer(Module, ABC):

@@ -24,6 +24,7 @@ seeds = st.integers(0, 2**32 - 1)
 # What a cell's options can be, to test each variant; a cell that is not here is tested with its defaults.
 OPTIONS: dict[str, list[dict[str, Any]]] = {
     "rnn": [{}, {"activation": "relu", "recurrent_init": "identity"}],
+    "ind-rnn": [{"activation": "relu"}, {"activation": "tanh"}],
     "gru": [{"reset": "before"}, {"reset": "after"}],
     "lstm": [
         {},

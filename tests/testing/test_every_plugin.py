@@ -117,6 +117,11 @@ DESCRIBED: dict[tuple[str, str], list[dict[str, Any]]] = {
             "reference": cells.lstm,
         }
     ],
+    **{  # their papers' equations are the reference in tests/cells/test_literature.py
+        ("cell", name): [{"cases": [SIZES, ONE_UNIT]}]
+        for name in ("m-lstm", "min-gru", "min-lstm", "minimal-rnn", "qrnn", "s-lstm", "sru")
+    },
+    ("cell", "ind-rnn"): [{"cases": [{**SIZES, "activation": "tanh"}, ONE_UNIT]}],
     ("layer", "linear"): [
         {
             "cases": [
