@@ -1,6 +1,7 @@
 """One vector from the features of a whole sequence."""
 
 from collections.abc import Callable
+from operator import methodcaller
 from typing import Any
 
 from tinyseq import ops
@@ -12,9 +13,9 @@ from tinyseq.sequences import Sequences, packed
 Pooling = Callable[[Sequences], Tensor]
 
 SIMPLE: dict[str, Pooling] = {
-    "last": Sequences.last,
-    "mean": Sequences.mean,
-    "max": Sequences.max,
+    "last": methodcaller("last"),
+    "mean": methodcaller("mean"),
+    "max": methodcaller("max"),
 }
 
 
