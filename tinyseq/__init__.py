@@ -13,6 +13,7 @@ from tinyseq.engine import Tensor as Tensor
 from tinyseq.engine import checkpoint as checkpoint
 from tinyseq.engine import detect_anomaly as detect_anomaly
 from tinyseq.engine import enable_grad as enable_grad
+from tinyseq.engine import from_dlpack as from_dlpack
 from tinyseq.engine import grad as grad
 from tinyseq.engine import higher_order as higher_order
 from tinyseq.engine import jvp as jvp

@@ -1,5 +1,6 @@
 """Floor 1: Tensors, the tape, and derivatives of any order."""
 
+from tinyseq.engine.dlpack import from_dlpack as from_dlpack
 from tinyseq.engine.functional import checkpoint as checkpoint
 from tinyseq.engine.functional import jvp as jvp
 from tinyseq.engine.functional import vjp as vjp

@@ -207,6 +207,21 @@ class Tensor:
             "tinyseq.ops, or take the values out with .numpy()."
         )
 
+    def __dlpack__(self, **options: Any) -> Any:
+        """The values for another library, without a copy; what is written there is written here."""
+        if self.source is not None:
+            raise GraphError(
+                "Another library would not pass gradients back to this Tensor: hand over .detach(), which "
+                "shares its values, and differentiate on either side by itself."
+            )
+        if not self.is_concrete():
+            return self.numpy()  # which refuses
+        return self.data.__dlpack__(**options)
+
+    def __dlpack_device__(self) -> Any:
+        """Where the values are, in DLPack's numbers."""
+        return self.data.__dlpack_device__()
+
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         raise _refused(function.__name__)
 
