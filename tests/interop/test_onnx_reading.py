@@ -1,0 +1,348 @@
+"""Graphs are read as they are meant: by ONNX's own node tests, by onnxruntime, and as they were written."""
+
+import warnings
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import tinyseq
+from tests.interop.test_onnx_export import ENCODERS, HEADS, WIDTH, ids_of, random_weights
+from tinyseq import Tensor, no_grad
+from tinyseq.errors import DataError
+from tinyseq.interop import from_onnx, to_onnx
+from tinyseq.interop.onnx.reading.model import ALL
+from tinyseq.nn import Embedding, SequenceModel
+from tinyseq.testing import check_gradients
+
+onnx = pytest.importorskip("onnx", reason="needs onnx: pip install '.[test-onnx]'")
+runtime = pytest.importorskip("onnxruntime", reason="needs onnxruntime: pip install '.[test-onnx]'")
+helper, FLOAT = onnx.helper, onnx.TensorProto.FLOAT
+
+OURS = set("bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64".split())  # noqa: SIM905
+REFUSED = {
+    **dict.fromkeys(
+        [f"test_training_dropout{rest}" for rest in ("", "_default", "_mask", "_default_mask")],
+        "draws random numbers",
+    ),
+    "test_scan_sum": "Scan is read from opset 9 on",
+}
+
+
+@cache
+def node_tests() -> list[Any]:
+    """Those that the package onnx makes, of nodes that are read, with dtypes that Tensors have."""
+    from onnx.backend.test.case.node import collect_testcases
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        cases = list(collect_testcases(None))
+    return [
+        case
+        for case in cases
+        if {node.op_type for node in case.model.graph.node} <= set(ALL)
+        and all(
+            isinstance(value, np.ndarray | np.generic) and str(value.dtype) in OURS
+            for data in case.data_sets
+            for values in data
+            for value in values
+        )
+        and not any(
+            name in case.name for name in ("BFLOAT16", "bfloat16", "FLOAT8", "FLOAT4", "INT4", "INT2")
+        )
+    ]
+
+
+def test_the_node_tests_of_onnx() -> None:
+    passed: list[str] = []
+    for case in node_tests():
+        data = case.model.SerializeToString()
+        if case.name in REFUSED:
+            with pytest.raises(DataError, match=REFUSED[case.name]):
+                from_onnx(data)(*case.data_sets[0][0])
+            continue
+        for inputs, outputs in case.data_sets:
+            found = from_onnx(data)(*inputs)
+            for ours, theirs in zip(found.values(), outputs, strict=True):
+                assert ours.dtype == theirs.dtype, case.name
+                np.testing.assert_allclose(
+                    ours.numpy(), theirs, rtol=case.rtol, atol=case.atol, err_msg=case.name
+                )
+        passed.append(case.name)
+    for prefix, count in (("test_simple_rnn", 5), ("test_gru", 6), ("test_lstm", 6), ("test_sce", 68)):
+        assert len([name for name in passed if name.startswith(prefix)]) == count, prefix
+    assert len([name for name in passed if name.startswith("test_nllloss")]) == 36
+    assert len(passed) > 800
+
+
+def recurrent_model(
+    op: str,
+    gates: int,
+    time: int,
+    batch: int,
+    given: dict[str, Any],
+    **attributes: Any,
+) -> bytes:
+    """A node whose weights and whatever else is `given` the graph holds."""
+    names = ["W", "R", "B", "lengths", "h", *(["c", "P"] if op == "LSTM" else [])]
+    held = [onnx.numpy_helper.from_array(array, name) for name, array in given.items()]
+    outputs = ["Y", "Y_h", *(["Y_c"] if op == "LSTM" else [])]
+    inputs = ["X", *[name if name in given else "" for name in names]]
+    node = helper.make_node(op, inputs, outputs, hidden_size=3, **attributes)
+    described = [helper.make_tensor_value_info(name, FLOAT, None) for name in outputs]
+    graph = helper.make_graph(
+        [node], "g", [helper.make_tensor_value_info("X", FLOAT, [time, batch, 2])], described, held
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+    data: bytes = model.SerializeToString()
+    return data
+
+
+NAMES = [
+    b"Relu", b"Tanh", b"Sigmoid", b"Affine", b"LeakyRelu", b"HardSigmoid", b"ScaledTanh", b"Softsign", b"Elu",
+    b"Softplus", b"ThresholdedRelu",
+]  # fmt: skip
+WITH_BETA = (b"Affine", b"HardSigmoid", b"ScaledTanh")
+WITH_ALPHA = (*WITH_BETA, b"LeakyRelu", b"Elu", b"ThresholdedRelu")
+
+
+@pytest.mark.parametrize(("op", "gates", "functions"), [("RNN", 1, 1), ("GRU", 3, 2), ("LSTM", 4, 3)])
+@settings(max_examples=25, deadline=None)
+@given(data=st.data())
+def test_every_attribute_against_onnxruntime(op: str, gates: int, functions: int, data: Any) -> None:
+    draw = data.draw
+    direction = draw(st.sampled_from(["forward", "reverse", "bidirectional"]))
+    ways = 1 + (direction == "bidirectional")
+    lengths = draw(st.lists(st.integers(1, 5), min_size=1, max_size=3))
+    time, batch = max(lengths), len(lengths)
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    array = lambda *shape: (0.7 * rng.normal(size=shape)).astype("float32")
+    shapes = {
+        "W": (ways, gates * 3, 2), "R": (ways, gates * 3, 3), "B": (ways, gates * 6), "h": (ways, batch, 3),
+        "c": (ways, batch, 3), "P": (ways, 9),
+    }  # fmt: skip
+    wanted = ["W", "R", *[n for n in ("B", "h") if draw(st.booleans())]]
+    wanted += [n for n in ("c", "P") if op == "LSTM" and draw(st.booleans())]
+    given = {name: array(*shapes[name]) for name in wanted}
+    if draw(st.booleans()):
+        given["lengths"] = np.array(lengths, np.int32)
+    attributes: dict[str, Any] = {"direction": direction}
+    if draw(st.booleans()):
+        attributes["clip"] = 0.6
+    if op == "GRU":
+        attributes["linear_before_reset"] = draw(st.integers(0, 1))
+    if op == "LSTM" and "P" not in given:  # onnxruntime adds a peephole to the gate that is coupled
+        attributes["input_forget"] = draw(st.integers(0, 1))
+    if draw(st.booleans()):
+        names = draw(st.lists(st.sampled_from(NAMES), min_size=functions, max_size=functions)) * ways
+        attributes["activations"] = names
+        attributes["activation_alpha"] = [0.4 for name in names if name in WITH_ALPHA]
+        attributes["activation_beta"] = [0.3 for name in names if name in WITH_BETA]
+    attributes = {k: v for k, v in attributes.items() if v != []}
+    model = recurrent_model(op, gates, time, batch, given, **attributes)
+    x = array(time, batch, 2)
+    options = runtime.SessionOptions()
+    options.log_severity_level = 3
+    theirs = runtime.InferenceSession(model, options).run(None, {"X": x})
+    with no_grad():
+        ours = from_onnx(model)(x)
+    for one, other in zip(ours.values(), theirs, strict=True):
+        np.testing.assert_allclose(one.numpy(), other, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_what_was_written_is_read(encoder: str, head: str) -> None:
+    model = random_weights(SequenceModel(Embedding(9, WIDTH), ENCODERS[encoder](), HEADS[head]()))
+    xs, data = ids_of([3, 7, 1, 5]), to_onnx(model)
+    feed = {"x": xs.to_padded().numpy(), "lengths": np.array(xs.lengths)}
+    with no_grad():
+        ours = from_onnx(data)(**feed)
+    for one, other in zip(ours.values(), runtime.InferenceSession(data).run(None, feed), strict=True):
+        np.testing.assert_allclose(one.numpy(), other, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("attention", [None, "additive"])
+def test_a_loop_that_decodes_is_read(attention: str | None) -> None:
+    lstm = tinyseq.cells["lstm"](4, WIDTH)
+    head = tinyseq.heads["decoder"](WIDTH, 7, lstm, end=0, attention=attention, max_length=9)
+    model = random_weights(SequenceModel(Embedding(9, WIDTH), ENCODERS["gru"](), head), 2)
+    xs, data = ids_of([3, 7, 1]), to_onnx(model)
+    feed = {"x": xs.to_padded().numpy(), "lengths": np.array(xs.lengths)}
+    for one, other in zip(
+        from_onnx(data)(**feed).values(), runtime.InferenceSession(data).run(None, feed), strict=True
+    ):
+        np.testing.assert_array_equal(one.numpy(), other)
+
+
+@pytest.mark.parametrize("encoder", ["lstm", "gru, reset after", "of one's own"])
+def test_it_can_be_trained_on(encoder: str) -> None:
+    """Gradients reach the weights that the graph holds, and are those of differences."""
+    model = random_weights(SequenceModel(Embedding(9, WIDTH), ENCODERS[encoder](), HEADS["multi-label"]()))
+    read = from_onnx(to_onnx(model)).to("float32")
+    xs = ids_of([3, 1])
+    loss = lambda: (read(x=xs.to_padded().numpy(), lengths=np.array(xs.lengths))["y"] ** 2).mean()
+    before = loss()
+    before.backward()
+    moved = 0
+    for parameter in read.parameters():
+        if parameter.grad is not None:
+            moved += 1
+            parameter.data = parameter.data - 0.01 * parameter.grad.numpy()
+            parameter.changed()
+    assert moved >= 4
+    assert loss().item() < before.item()
+
+
+def test_gradients_of_a_recurrent_node() -> None:
+    rng = np.random.default_rng(0)
+    array = lambda *shape: (0.5 * rng.normal(size=shape)).astype("float32")
+    given = {"W": array(2, 12, 2), "R": array(2, 12, 3), "B": array(2, 24), "P": array(2, 9)}
+    model = from_onnx(recurrent_model("LSTM", 4, 3, 2, given, direction="bidirectional"))
+    read = model.to("float64")
+    read.graph.inputs["X"] = np.dtype("float64")
+    x = Tensor(rng.normal(size=(3, 2, 2)), requires_grad=True)
+    check_gradients(lambda: read(x)["Y"], [x, *read.parameters()])
+
+
+INPUT = helper.make_tensor_value_info("x", FLOAT, [2])
+OUTPUT = helper.make_tensor_value_info("y", FLOAT, None)
+
+
+def of_nodes(*nodes: Any, held: Any = (), opset: int = 18, outputs: Any = (OUTPUT,)) -> bytes:
+    graph = helper.make_graph(list(nodes), "g", [INPUT], list(outputs), list(held))
+    data: bytes = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)]).SerializeToString()
+    return data
+
+
+def weight(**changes: Any) -> Any:
+    tensor = onnx.numpy_helper.from_array(np.ones(2, np.float32), "w")
+    for name, value in changes.items():
+        if name == "dims":
+            del tensor.dims[:]
+            tensor.dims.extend(value)
+        elif name == "external":
+            tensor.data_location = onnx.TensorProto.EXTERNAL
+            tensor.external_data.add(key="location", value=value)
+        else:
+            setattr(tensor, name, value)
+    return tensor
+
+
+def node(op: str, inputs: list[str], *outputs: str, **attributes: Any) -> Any:
+    return helper.make_node(op, inputs, list(outputs or ["y"]), **attributes)
+
+
+def ints(*values: int) -> Any:
+    return onnx.numpy_helper.from_array(np.array(values, np.int64), "w")
+
+
+HOSTILE = {
+    "nothing": (b"", "opset"),
+    "noise": (b"\xff" * 100, "no ONNX file"),
+    "cyclic": (of_nodes(node("Add", ["x", "y"], "a"), node("Neg", ["a"])), "in a circle"),
+    "unknown": (of_nodes(node("Conv", ["x", "x"])), "'Conv' is not read"),
+    "misspelt": (of_nodes(node("Tahn", ["x"])), "Did you mean 'Tanh'"),
+    "twice": (of_nodes(node("Neg", ["x"]), node("Abs", ["x"])), "Two nodes give 'y'"),
+    "no output": (of_nodes(node("Neg", ["x"], "z")), "No node gives the output 'y'"),
+    "old": (of_nodes(node("Softmax", ["x"]), opset=11), "from opset 13 on"),
+    "elsewhere": (of_nodes(node("Add", ["x", "w"]), held=[weight(external="/weights")]), "in another file"),
+    "enormous": (of_nodes(node("Add", ["x", "w"]), held=[weight(dims=[2**40, 2**40])]), "holds 2 values"),
+    "negative": (of_nodes(node("Add", ["x", "w"]), held=[weight(dims=[-1, -2])]), "holds 2 values"),
+    "cut": (of_nodes(node("Add", ["x", "w"]), held=[weight(raw_data=b"123")]), "holds 0 values"),
+    "text": (of_nodes(node("Add", ["x", "w"]), held=[weight(data_type=8)]), "type 8"),
+    "no type": (of_nodes(node("Add", ["x", "w"]), held=[weight(data_type=99)]), "type 99"),
+    "made to allocate": (of_nodes(node("ConstantOfShape", ["w"]), held=[ints(2**40, 2**20)]), "is refused"),
+    "made to spread": (of_nodes(node("Expand", ["x", "w"]), held=[ints(2**40, 2)]), "is refused"),
+    "of wrong shapes": (of_nodes(node("MatMul", ["x", "w"]), held=[ints(1, 2, 3)]), "Node 'y'"),
+    "without inputs": (of_nodes(node("Gemm", [])), "needs input 0"),
+    "a weight of nothing": (of_nodes(node("LSTM", ["x", "x", "x"])), "Node 'y'"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+def test_a_hostile_file_is_one_sentence(what: str, tmp_path: Any) -> None:
+    data, said = HOSTILE[what]
+    (tmp_path / "model.onnx").write_bytes(data)
+    with pytest.raises(DataError) as caught:
+        from_onnx(tmp_path / "model.onnx")(x=np.ones(2, np.float32))
+    assert said in str(caught.value)
+    assert len(str(caught.value)) < 500
+
+
+def test_a_loop_without_end_ends() -> None:
+    body = helper.make_graph(
+        [node("Identity", ["go"], "on"), node("Identity", ["a"], "b")],
+        "body",
+        [helper.make_tensor_value_info(n, t, []) for n, t in (("i", 7), ("go", 9), ("a", 1))],
+        [helper.make_tensor_value_info(n, t, []) for n, t in (("on", 9), ("b", 1))],
+    )
+    data = of_nodes(node("Loop", ["", "", "x"], body=body))
+    with pytest.raises(DataError, match="goes on after"):
+        from_onnx(data)(x=np.ones(2, np.float32))
+
+
+def test_inputs_that_do_not_fit_are_named() -> None:
+    read = from_onnx(of_nodes(node("Neg", ["x"])))
+    for call, said in (
+        (lambda: read(), "missing: x"),
+        (lambda: read(z=1), "unknown: z"),
+        (lambda: read(1, 2), "takes 1 inputs"),
+        (lambda: read(x=np.ones(2)), "takes float32, not float64"),
+    ):
+        with pytest.raises(DataError, match=said):
+            call()
+
+
+def test_a_missing_file_is_said(tmp_path: Any) -> None:
+    with pytest.raises(DataError, match="cannot be read"):
+        from_onnx(tmp_path / "nothing.onnx")
+
+
+def mutated(data: bytes, rng: Any) -> bytes:
+    """Bytes changed, left out, put in or doubled."""
+    found = bytearray(data)
+    for _ in range(int(rng.integers(1, 5))):
+        at, kind = int(rng.integers(len(found))), rng.integers(4)
+        if kind == 0:
+            found[at] = int(rng.integers(256))
+        elif kind == 1:
+            del found[at : at + int(rng.integers(1, 20))]
+        elif kind == 2:
+            found[at:at] = rng.bytes(int(rng.integers(1, 9)))
+        else:
+            found[at:at] = found[at : at + 30]
+    return bytes(found)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_ten_thousand_mutations_are_answers_or_one_sentence(seed: int, tmp_path: Any) -> None:
+    """Of graphs and of weights, 1,000 each in every of five runs; what still is a file is run."""
+    from tinyseq.interop import torch as of_torch
+    from tinyseq.interop.arrays import write_safetensors
+
+    rng = np.random.default_rng(seed)
+    encoders = list(ENCODERS)
+    model = SequenceModel(Embedding(3, WIDTH), ENCODERS[encoders[seed]](), HEADS["classifier, mean"]())
+    data = to_onnx(model)
+    feed = {"x": np.array([[0, 2]]), "lengths": np.array([2])}
+    layer = tinyseq.nn.Linear(2, 3)
+    write_safetensors(tmp_path / "w", of_torch.state_dict(layer))
+    weights, target = (tmp_path / "w").read_bytes(), tmp_path / "mutated"
+    survived, said = 0, list[str]()
+    for _ in range(1000):
+        for attempt in (
+            lambda: from_onnx(mutated(data, rng))(**feed),
+            lambda: of_torch.load(layer, target),
+        ):
+            target.write_bytes(mutated(weights, rng))
+            try:
+                attempt()
+                survived += 1
+            except DataError as error:
+                said.append(str(error))
+    assert all(len(one) < 1000 and "\n" not in one for one in said)
+    assert 0 < survived < 2000

@@ -1,0 +1,84 @@
+"""A node while it is computed: its inputs, its attributes, and what is not allowed to grow without bounds."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tinyseq.engine import Tensor, make_tensor
+from tinyseq.errors import DataError
+
+MAX_VALUES = 2**27
+"""The values that a node may make of a few numbers, as Expand and Range do: half a gigabyte of float32."""
+
+Array = np.ndarray[Any, Any]
+Run = Callable[[Any, Sequence[Tensor]], list[Tensor]]
+"""run(graph, inputs) -> outputs, for the body of a loop, which sees the values around it."""
+
+
+class Call:
+    """One node, with its inputs in order (None for those left out)."""
+
+    def __init__(
+        self, op: str, inputs: list[Tensor | None], attributes: dict[str, Any], outputs: int, run: Run
+    ) -> None:
+        self.op, self.inputs, self.attributes, self.outputs, self.run = op, inputs, attributes, outputs, run
+
+    def __getitem__(self, k: int) -> Tensor:
+        """Input k. Raises DataError where it was left out."""
+        found = self.get(k)
+        if found is None:
+            raise DataError(f"{self.op} needs input {k}.")
+        return found
+
+    def get(self, k: int) -> Tensor | None:
+        """Input k, or None."""
+        return self.inputs[k] if k < len(self.inputs) else None
+
+    @property
+    def all(self) -> list[Tensor]:
+        """All inputs, none of them left out."""
+        return [self[k] for k in range(len(self.inputs))]
+
+    def attr(self, name: str, default: Any = None) -> Any:
+        """An attribute; text as str."""
+        value = self.attributes.get(name, default)
+        return value.decode(errors="replace") if isinstance(value, bytes) else value
+
+    def ints(self, k: int) -> list[int]:
+        """The integers of input k, a list of them or one."""
+        values = self[k].numpy()
+        if values.dtype.kind not in "iu" or values.ndim > 1:
+            raise DataError(f"{self.op} needs a list of integers as input {k}, not {values.dtype}.")
+        found: list[int] = values.reshape(-1).tolist()
+        return found
+
+    def axes(self, k: int, name: str = "axes") -> tuple[int, ...] | None:
+        """Axes from input k, or from the attribute that older graphs have; None for neither."""
+        if self.get(k) is not None:
+            return tuple(self.ints(k))
+        given = self.attr(name)
+        return None if given is None else tuple(int(a) for a in given)
+
+
+def constant(array: Any) -> Tensor:
+    """An array as a constant, in its own dtype."""
+    return make_tensor(np.asarray(array), None)
+
+
+def bounded(op: str, shape: Sequence[int]) -> tuple[int, ...]:
+    """A shape. Raises DataError for one that is none, or far more than any model holds."""
+    if any(n < 0 for n in shape) or math.prod(shape) > MAX_VALUES:
+        raise DataError(
+            f"{op} of shape {tuple(shape)[:8]} is refused: a node makes up to {MAX_VALUES:,} values."
+        )
+    return tuple(shape)
+
+
+def axis_of(call: Call, default: int, ndim: int) -> int:
+    """The attribute axis, counted from the front."""
+    axis = int(call.attr("axis", default))
+    if not -ndim <= axis < max(ndim, 1):
+        raise DataError(f"{call.op} has no axis {axis} among {ndim}.")
+    return axis % ndim if ndim else 0
