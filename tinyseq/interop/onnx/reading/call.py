@@ -9,8 +9,8 @@ import numpy as np
 from tinyseq.engine import Tensor, make_tensor
 from tinyseq.errors import DataError
 
-MAX_VALUES = 2**27
-"""The values that a node may make of a few numbers, as Expand and Range do: half a gigabyte of float32."""
+MAX_VALUES = 2**28
+"""The values that one output of a node may have: a gigabyte of float32."""
 
 Array = np.ndarray[Any, Any]
 Run = Callable[[Any, Sequence[Tensor]], list[Tensor]]
@@ -71,7 +71,7 @@ def bounded(op: str, shape: Sequence[int]) -> tuple[int, ...]:
     """A shape. Raises DataError for one that is none, or far more than any model holds."""
     if any(n < 0 for n in shape) or math.prod(shape) > MAX_VALUES:
         raise DataError(
-            f"{op} of shape {tuple(shape)[:8]} is refused: a node makes up to {MAX_VALUES:,} values."
+            f"{op} would make the shape {tuple(shape)[:8]}: a node makes up to {MAX_VALUES:,} values."
         )
     return tuple(shape)
 

@@ -7,7 +7,7 @@ import numpy as np
 from tinyseq import ops
 from tinyseq.engine import Tensor
 from tinyseq.errors import DataError
-from tinyseq.interop.onnx.reading.call import Call, constant
+from tinyseq.interop.onnx.reading.call import Call, bounded, constant
 
 MAX_TURNS = 100_000
 
@@ -32,6 +32,7 @@ def loop(c: Call) -> Any:
         on = bool(outputs[0].numpy().item())
         carried = outputs[1 : 1 + count]
         gathered.append(outputs[1 + count :])
+        bounded(c.op, [len(gathered) * sum(y.size for y in gathered[-1])])
         turn += 1
     if not gathered and c.outputs > count:
         raise DataError("Loop with outputs of its turns has none.")
@@ -59,6 +60,7 @@ def scan_nodes(c: Call) -> Any:
         outputs = c.run(body, [*states, *[x[k] for x, k in zip(xs, at, strict=True)]])
         states = outputs[:count]
         gathered.append(outputs[count:])
+        bounded(c.op, [steps * sum(y.size for y in gathered[-1])])
     columns = [list(column) for column in zip(*gathered, strict=True)]
     stacked = [ops.stack(col[::-1] if back else col) for col, back in zip(columns, turned, strict=True)]
     return (*states, *stacked)

@@ -1,7 +1,8 @@
 """An ONNX graph as a Module: checked before anything runs, its floating weights Parameters."""
 
+import itertools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,14 @@ from tinyseq.errors import DataError, TinyseqError
 from tinyseq.interop.onnx.graph import library
 from tinyseq.interop.onnx.reading import control, losses, recurrences
 from tinyseq.interop.onnx.reading.call import Call, constant
+from tinyseq.interop.onnx.reading.growth import check_growth
 from tinyseq.interop.onnx.reading.nodes import NODES
 from tinyseq.interop.onnx.reading.parse import Body, parsed
 from tinyseq.nn.module import Module, Parameter
 from tinyseq.registry.annotations import brief, near
+
+MAX_NODES = 10_000_000
+"""How many nodes one call computes, in loops inside each other as well."""
 
 ALL: dict[str, Callable[[Call], Any]] = {
     **NODES,
@@ -97,22 +102,25 @@ class OnnxModel(Module):
                 raise DataError(f"Input {name} takes {wanted[name]}, not {tensor.dtype}.")
             values[name] = tensor
         with np.errstate(all="ignore"):
-            return dict(zip(self.graph.outputs, _run(self.graph, values), strict=True))
+            return dict(zip(self.graph.outputs, _run(self.graph, values, itertools.count()), strict=True))
 
 
-def _run(graph: Body, values: dict[str, Tensor]) -> list[Tensor]:
-    """The outputs of a graph among `values`, which are added to."""
+def _run(graph: Body, values: dict[str, Tensor], done: Iterator[int]) -> list[Tensor]:
+    """The outputs of a graph among `values`, which are added to; `done` counts nodes."""
 
     def inside(body: Body, given: Sequence[Tensor]) -> list[Tensor]:
         if len(body.inputs) != len(given):
             raise DataError(f"a graph inside takes {len(body.inputs)} inputs, not {len(given)}.")
         held = {name: constant(array) for name, array in body.held.items()}
-        return _run(body, {**values, **held, **dict(zip(body.inputs, given, strict=True))})
+        return _run(body, {**values, **held, **dict(zip(body.inputs, given, strict=True))}, done)
 
     for node in graph.nodes:
         inputs = [values[name] if name else None for name in node.inputs]
         call = Call(node.op, inputs, node.attributes, len(node.outputs), inside)
+        if next(done) >= MAX_NODES:
+            raise DataError(f"The graph computes more than {MAX_NODES:,} nodes.")
         try:
+            check_growth(call)
             found = ALL[node.op](call)
         except TinyseqError as error:
             raise DataError(f"Node {node.name}: {error}") from error
