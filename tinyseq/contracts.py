@@ -4,6 +4,7 @@
 when saved models of the older one would mean something else.
 """
 
+import math
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Literal
 
@@ -12,8 +13,20 @@ import numpy as np
 from tinyseq.backend import backend, backend_of
 from tinyseq.engine import Tensor, make_tensor
 from tinyseq.nn.module import Module
+from tinyseq.sequences import Sequences
 
 Reduction = Literal["mean", "sum", "none"]
+
+
+def count_targets(targets: Any) -> int:
+    """How many targets there are: one for each element, of Sequences, Tensors, arrays, or lists of them."""
+    if isinstance(targets, Sequences):
+        return math.prod(targets.data.shape)
+    if isinstance(targets, list | tuple):
+        return sum(
+            count_targets(part) if isinstance(part, Sequences) or np.ndim(part) else 1 for part in targets
+        )
+    return math.prod(targets.shape if hasattr(targets, "shape") else np.shape(targets))
 
 
 class Cell(Module, ABC):
@@ -80,12 +93,27 @@ class Loss(Module, ABC):
     def forward(self, predictions: Any, targets: Any) -> Any:
         """The loss of `predictions` against `targets`; a scalar Tensor unless `reduction` is "none"."""
 
+    def weight(self, targets: Any) -> float:
+        """What a "mean" over `targets` divides by: how much they count. By default their number.
+
+        Means of several batches, each times its weight, add up to the mean over all of their data, however
+        these are cut. A loss that leaves targets out, or weighs them, says so here.
+        """
+        return count_targets(targets)
+
+    @property
+    def is_surprise(self) -> bool:
+        """Whether the mean is -log p of the targets, so that its exponential is a perplexity."""
+        return False
+
 
 class Head(Module, ABC):
     """What a model is for: it turns an encoder's features into a loss, into predictions, and into metrics."""
 
     api: ClassVar[int] = 1
     version: ClassVar[int] = 1
+    causal: ClassVar[bool] = False
+    """Whether features may only come from a step and those before it, as the next ones are the answer."""
 
     @abstractmethod
     def loss(self, features: Any, targets: Any) -> Tensor:
@@ -99,9 +127,19 @@ class Head(Module, ABC):
         """Fresh metrics of the task, by name; none by default."""
         return {}
 
+    def weight(self, targets: Any) -> float:
+        """What the loss's mean over `targets` divides by: what `self.criterion`, if it is a Loss, says.
+
+        A head that reduces in another way, or has several losses, says so itself.
+        """
+        criterion = getattr(self, "criterion", None)
+        return criterion.weight(targets) if isinstance(criterion, Loss) else count_targets(targets)
+
 
 class Metric(ABC):
     """A figure about a whole data set, carried as sums and counts, so that batches of any size add up."""
+
+    higher_is_better: bool = True
 
     @abstractmethod
     def update(self, *args: Any, **kwargs: Any) -> None:

@@ -37,6 +37,8 @@ class Bidirectional(Layer):
         if isinstance(backward, Cell | Recurrent):
             self.backward_layer = Recurrent(_cell(backward), reverse=True)
 
+    sees_ahead = True
+
     @property
     def input_size(self) -> int:
         """The features of each step that go in."""

@@ -22,6 +22,8 @@ class LanguageModelHead(Head):
     Raises ConfigError for an embedding that does not fit.
     """
 
+    causal = True
+
     def __init__(
         self,
         input_size: int,

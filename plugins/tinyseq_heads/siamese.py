@@ -87,6 +87,7 @@ class OfHalves(Metric):
 
     def __init__(self, metric: Metric) -> None:
         self.metric = metric
+        self.higher_is_better = metric.higher_is_better
 
     def update(self, vectors: Any, groups: Any) -> None:
         """Take in one paired batch."""

@@ -64,10 +64,9 @@ class Tagger(Head):
         return positionwise(lambda s: ops.argmax(s, axis=-1), scores)
 
     def metrics(self) -> dict[str, Metric]:
-        """Accuracy, without the tags that the loss ignores; span F1 if the tags have names and a scheme."""
-        found: dict[str, Metric] = {
-            "accuracy": Accuracy(ignore_index=getattr(self.criterion, "ignore_index", None))
-        }
+        """Accuracy, and span F1 if tags have names and a scheme; without the tags that the loss ignores."""
+        ignored = getattr(self.criterion, "ignore_index", None)
+        found: dict[str, Metric] = {"accuracy": Accuracy(ignore_index=ignored)}
         if self.names is not None and self.scheme is not None:
-            found["span_f1"] = SpanF1(self.names, scheme=self.scheme)
+            found["span_f1"] = SpanF1(self.names, scheme=self.scheme, ignore_index=ignored)
         return found

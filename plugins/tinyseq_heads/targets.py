@@ -48,6 +48,7 @@ class WithoutEnd(Metric):
 
     def __init__(self, metric: Metric, end: int) -> None:
         self.metric = metric
+        self.higher_is_better = metric.higher_is_better
         self.end = end
 
     def update(self, predictions: Any, targets: Any) -> None:

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from tinyseq import ops, primitive
+import numpy as np
+
+from tinyseq import Sequences, Tensor, ops, primitive
 from tinyseq.backend.blocks import by_rows
 from tinyseq.contracts import Loss, Reduction
 from tinyseq.errors import ConfigError, ShapeError
@@ -71,6 +73,21 @@ class CrossEntropy(Loss):
             losses = ops.where(ignored, 0, losses)
             weights = ops.where(ignored, 0, ops.ones_like(losses) if weights is None else weights)
         return reduced(losses, weights, self.reduction, predictions)
+
+    def weight(self, targets: Any) -> float:
+        """The number of targets that are not ignored, or the sum of their class weights."""
+        rows = targets.data if isinstance(targets, Sequences) else targets
+        labels = rows.numpy() if isinstance(rows, Tensor) else np.asarray(rows)
+        if self.ignore_index is not None:
+            labels = labels[labels != self.ignore_index]
+        if self.class_weights is None:
+            return labels.size
+        return float(np.asarray(self.class_weights)[labels].sum())
+
+    @property
+    def is_surprise(self) -> bool:
+        """Whether it is -log p of the targets: without smoothing and class weights."""
+        return not self.label_smoothing and self.class_weights is None
 
 
 @primitive

@@ -56,6 +56,10 @@ class CTC(Loss):
         total = losses.sum()
         return total if self.reduction == "sum" else total * (1 / max(1, sum(map(len, labels))))
 
+    def weight(self, targets: Any) -> float:
+        """The number of labels."""
+        return sum(map(len, _labels(targets)))
+
     def _log_likelihood(self, scores: Sequences, labels: list[Labels]) -> Tensor:
         """log p(labels | scores) of each sequence: (batch,)."""
         layout, dtype = scores.layout, scores.dtype

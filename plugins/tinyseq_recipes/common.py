@@ -15,9 +15,11 @@ T = TypeVar("T")
 def show_epoch(trainer: Trainer, epoch: Epoch) -> None:
     """One line for each epoch, for `Trainer(after_epoch=[show_epoch])`."""
     valid = "" if epoch.valid_loss is None else f"   valid {epoch.valid_loss:.4f}"
+    figures = "".join(f"   {name} {value:.4f}" for name, value in epoch.metrics.items())
     kept = "" if epoch.best else "   no better"
     print(
-        f"epoch {epoch.number:>2}   train {epoch.train_loss:.4f}{valid}   {epoch.seconds:.1f} s{kept}",
+        f"epoch {epoch.number:>2}   train {epoch.train_loss:.4f}{valid}{figures}"
+        f"   {epoch.seconds:.1f} s{kept}",
         flush=True,
     )
 

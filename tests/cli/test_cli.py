@@ -145,7 +145,7 @@ def test_a_bad_number_is_one_sentence(refused, text, option, value, message):
 
 def test_an_unknown_cell_gets_a_near_name(refused, text):
     sentence = refused("train-lm", "--text", text, "--cell", "lsmt")
-    assert sentence.startswith("tinyseq: No cell named 'lsmt'. Did you mean 'lstm'?")
+    assert sentence.startswith("tinyseq: No cell named 'lsmt'. Did you mean 'lstm'")
 
 
 def test_directories_that_cannot_be_used_are_refused_before_training(refused, text, tmp_path):

@@ -67,7 +67,7 @@ def test_a_small_archive_of_a_huge_text_is_refused(tmp_path: Path) -> None:
         read_text(path, max_bytes=1000)
 
 
-@pytest.mark.parametrize("content", [b"plain text", gzip.compress(b"some text")[:-9]])
+@pytest.mark.parametrize("content", [b"plain text", gzip.compress(b"some text")[:-9]], ids=["text", "cut"])
 def test_a_broken_archive(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "a.gz"
     path.write_bytes(content)

@@ -1,5 +1,6 @@
 """Learning rates over time: values, counts, and states that resume."""
 
+import inspect
 import json
 import math
 
@@ -37,7 +38,7 @@ def optimizer(*rates: float) -> SGD:
         (Warmup(2, then=Exponential(0.5)), [0.5, 1, 1, 0.5, 0.25]),
         (lambda count: 10.0 - count, [10, 9, 8]),
     ],
-    ids=str,
+    ids=lambda value: "function" if inspect.isfunction(value) else str(value),  # which has an address
 )
 def test_values(factor: object, values: list[float]) -> None:
     trained = optimizer(2.0, 0.5)

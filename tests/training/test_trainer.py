@@ -216,8 +216,8 @@ def test_every_epoch_begins_without_a_state():
 
     def objective(model, batch, state):
         states.append(state)
-        loss, count, _ = pull(model, batch, state)
-        return BatchLoss(loss, count, model.at * 1)
+        found = pull(model, batch, state)
+        return found._replace(state=model.at * 1)
 
     model = Point()
     Trainer(model, SGD(model), objective).fit([[1.0]] * 2, [[1.0]] * 2, epochs=2)
@@ -238,10 +238,10 @@ def test_whole_sequences_count_tokens_and_rows():
             return ((self.linear(inputs) - targets) ** 2).mean()
 
     x = tinyseq.Tensor(np.ones((5, 2), np.float32))
-    mean, count, state = whole_sequences(Regression(), (x, tinyseq.Tensor(np.zeros((5, 1), np.float32))))
-    assert mean.shape == ()
-    assert count == 5
-    assert state is None
+    found = whole_sequences(Regression(), (x, tinyseq.Tensor(np.zeros((5, 1), np.float32))))
+    assert found.mean.shape == ()
+    assert found.targets == 5
+    assert found.state is None
 
 
 def test_ctrl_c_in_a_session_stops_between_steps_and_fit_goes_on():

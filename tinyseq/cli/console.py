@@ -25,7 +25,10 @@ def epoch_printer(epochs: int) -> Callable[[Trainer, Epoch], None]:
             f"epoch {epoch.number:>{digits}}/{epochs}",
             f"train {epoch.train_loss:.4f}",
             "" if epoch.valid_loss is None else f"valid {epoch.valid_loss:.4f}",
-            f"perplexity {epoch.perplexity:.2f}",
+            *(
+                f"{name} {value:.{2 if name == 'perplexity' else 4}f}"
+                for name, value in epoch.metrics.items()
+            ),
             f"{rate:>7,.0f} chars/s",
             f"{duration(epoch.seconds):>7}",
             "" if epoch.best else "no better",

@@ -38,12 +38,21 @@ class ContiguousWindows:
                 f"{len(ids)} ids are too few for {batch_size} streams, which need {batch_size + 1} or more: "
                 "use a longer text or a smaller batch."
             )
+        self.ids = ids
+        self.batch_size = batch_size
         self.window = window
         self.tokens = steps * batch_size  # targets of all windows
         self.dropped = len(ids) - 1 - self.tokens
         # (steps, streams): a window of rows is packed as Sequences want it
         self._inputs = ids[: self.tokens].reshape(batch_size, steps).T
         self._targets = ids[1 : self.tokens + 1].reshape(batch_size, steps).T
+
+    def one_stream(self) -> "ContiguousWindows":
+        """The same text as one stream, in windows of as many ids: for figures that do not depend on streams.
+
+        No id is left out, and every one is predicted from all that stands before it.
+        """
+        return ContiguousWindows(self.ids, 1, self.batch_size * self.window)
 
     def __len__(self) -> int:
         return -(-len(self._inputs) // self.window)

@@ -70,6 +70,8 @@ class BinaryNats(Metric):
     Sequences or arrays. NaN before any row.
     """
 
+    higher_is_better = False
+
     def __init__(self) -> None:
         self.nats = 0.0
         self.count = 0  # of rows

@@ -33,6 +33,8 @@ class ErrorRate(Metric):
     target, or Sequences of ids. It can exceed 1. NaN before any symbol.
     """
 
+    higher_is_better = False
+
     def __init__(self) -> None:
         self.edits = 0
         self.symbols = 0

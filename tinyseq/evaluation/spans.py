@@ -8,7 +8,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from tinyseq.contracts import Metric
-from tinyseq.errors import ConfigError, ShapeError
+from tinyseq.engine import Tensor
+from tinyseq.errors import ConfigError, DataError, ShapeError
 from tinyseq.sequences import Sequences
 
 Mode = Literal["conlleval", "strict"]
@@ -135,17 +136,29 @@ class SpanF1(Metric):
     """F1 of spans, found if type, start and end are right: 2 P R / (P + R) over all types together.
 
     `update(predictions, targets)` takes Sequences of tag numbers (or of scores (steps, tags)), or lists of
-    sequences of tags. `tags` names the numbers. mode "conlleval" reads any tags as spans, as the CoNLL
-    program does; "strict" only those that are written as `scheme` says. A figure whose denominator is 0 is
-    0.
+    sequences of tags, or of their numbers. `tags` names the numbers. Tokens whose target is `ignore_index`
+    are left out on both sides, as if they were not there.
+
+    mode "conlleval" reads any tags as spans, as the CoNLL program does; "strict" only those that are written
+    as `scheme` says. A figure whose denominator is 0 is 0.
     """
 
-    def __init__(self, tags: Sequence[str], *, mode: Mode = "conlleval", scheme: Scheme = "IOB2") -> None:
+    def __init__(
+        self,
+        tags: Sequence[str],
+        *,
+        mode: Mode = "conlleval",
+        scheme: Scheme = "IOB2",
+        ignore_index: int | None = None,
+    ) -> None:
+        if isinstance(tags, str):
+            raise ConfigError(f"SpanF1 takes a list of the names of tags, not the string {tags!r}.")
         if mode not in ("conlleval", "strict"):
             raise ConfigError(f"SpanF1: mode is 'conlleval' or 'strict', not {mode!r}.")
         self.tags = tuple(tags)
         self.mode = mode
         self.scheme: Scheme = scheme
+        self.ignore_index = ignore_index
         self._parsed = {tag: parse(tag, scheme) for tag in self.tags}
         self.right: Counter[str] = Counter()  # spans by type: predicted where they are
         self.predicted: Counter[str] = Counter()
@@ -155,14 +168,22 @@ class SpanF1(Metric):
         )  # neighbours in predictions that the scheme forbids
 
     def update(self, predictions: Any, targets: Any) -> None:
-        """Take in one batch. Raises ShapeError if a prediction is not as long as its target."""
-        found, wanted = self._tags(predictions), self._tags(targets)
+        """Take in one batch.
+
+        Raises ShapeError if a prediction is not as long as its target, DataError for the number of no tag.
+        """
+        found, wanted = self._listed(predictions), self._listed(targets)
         if [len(s) for s in found] != [len(s) for s in wanted]:
             raise ShapeError(
                 f"SpanF1: predictions have lengths {[len(s) for s in found]}, targets have lengths "
                 f"{[len(s) for s in wanted]}."
             )
-        for prediction, target in zip(found, wanted, strict=True):
+        if self.ignore_index is not None:
+            kept = [[i for i, tag in enumerate(tags) if tag != self.ignore_index] for tags in wanted]
+            found = [[tags[i] for i in places] for tags, places in zip(found, kept, strict=True)]
+            wanted = [[tags[i] for i in places] for tags, places in zip(wanted, kept, strict=True)]
+        predicted, right = self._parsed_tags(found, "prediction"), self._parsed_tags(wanted, "target")
+        for prediction, target in zip(predicted, right, strict=True):
             ours, theirs = set(self._spans(prediction)), set(self._spans(target))
             self.predicted.update(span.type for span in ours)
             self.actual.update(span.type for span in theirs)
@@ -198,13 +219,31 @@ class SpanF1(Metric):
     def _spans(self, tags: Sequence[Tag]) -> list[Span]:
         return lenient_spans(tags) if self.mode == "conlleval" else strict_spans(tags, self.scheme)
 
-    def _tags(self, given: Any) -> list[list[Tag]]:
+    def _listed(self, given: Any) -> list[list[Any]]:
+        """Tags, or their numbers, as lists; of scores the number of the highest."""
+        if isinstance(given, str):
+            raise DataError(f"SpanF1 takes a list of tags for each sequence, not the string {given!r}.")
         if not isinstance(given, Sequences):
-            return [[self._parsed.get(tag) or parse(tag, self.scheme) for tag in tags] for tags in given]
-        by_number = [self._parsed[tag] for tag in self.tags]
+            given = [np.asarray(tags.numpy() if isinstance(tags, Tensor) else tags) for tags in given]
+            return [(tags.argmax(-1) if tags.ndim == 2 else tags).tolist() for tags in given]
         rows = [x.numpy() for x in given.to_list()]
-        numbers = [row.argmax(-1) if row.ndim == 2 else row for row in rows]
-        return [[by_number[i] for i in np.asarray(n).tolist()] for n in numbers]
+        return [(row.argmax(-1) if row.ndim == 2 else row).tolist() for row in rows]
+
+    def _parsed_tags(self, sequences: list[list[Any]], what: str) -> list[list[Tag]]:
+        by_number = [self._parsed[tag] for tag in self.tags]
+
+        def parsed(tag: Any, sequence: int, step: int) -> Tag:
+            if isinstance(tag, str):
+                return self._parsed.get(tag) or parse(tag, self.scheme)
+            if isinstance(tag, int) and 0 <= tag < len(by_number):
+                return by_number[tag]
+            ignored = "" if self.ignore_index is None else f", nor the ignore_index {self.ignore_index}"
+            raise DataError(
+                f"SpanF1: the {what} {tag!r} of sequence {sequence} at step {step} is none of the "
+                f"{len(by_number)} tags 0..{len(by_number) - 1}{ignored}."
+            )
+
+        return [[parsed(tag, k, t) for t, tag in enumerate(tags)] for k, tags in enumerate(sequences)]
 
 
 def _spelled(tag: Tag) -> str:

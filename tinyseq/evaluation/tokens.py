@@ -21,6 +21,8 @@ class Perplexity(Metric):
     word cannot be compared, nor merged. NaN before any token.
     """
 
+    higher_is_better = False
+
     def __init__(self, unit: str = "token", *, ignore_index: int | None = None) -> None:
         self.unit = unit
         self.ignore_index = ignore_index

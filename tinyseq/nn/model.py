@@ -4,15 +4,28 @@ from collections.abc import Callable
 from typing import Any
 
 from tinyseq.engine import Tensor
+from tinyseq.errors import ConfigError
 from tinyseq.nn.layers import Embedding
 from tinyseq.nn.module import Module
 from tinyseq.sequences import Sequences, stream
+
+
+def _refuse_sight_ahead(module: Any, head: str) -> None:
+    """Raise ConfigError if a layer says that it `sees_ahead`, or has a part that does."""
+    for part in module.modules() if isinstance(module, Module) else [module]:
+        if getattr(part, "sees_ahead", False):
+            raise ConfigError(
+                f"{head} predicts what comes next, but {type(part).__name__} reads it beforehand: every "
+                "figure would be of what was read. Use layers that read forward, such as Recurrent(cell)."
+            )
 
 
 class SequenceModel(Module):
     """`head` on the features that `encoder` computes from `embed(xs)`."""
 
     def __init__(self, embed: Module, encoder: Module, head: Module) -> None:
+        if getattr(head, "causal", False):
+            _refuse_sight_ahead(encoder, type(head).__name__)
         self.embed = embed
         self.encoder = encoder
         self.head: Any = head

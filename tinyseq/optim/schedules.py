@@ -154,7 +154,8 @@ class ReduceOnPlateau:
         if self.waited > self.patience:
             self.waited = 0
             for group in self.optimizer.groups:
-                group["lr"] = max(self.min_lr, group["lr"] * self.factor)
+                lowest = min(self.min_lr, group["lr"])  # a rate that began below it is not raised
+                group["lr"] = max(lowest, group["lr"] * self.factor)
 
     def state_dict(self) -> dict[str, Any]:
         """What `load_state_dict` needs, as JSON can hold it; the rates themselves are the optimiser's."""

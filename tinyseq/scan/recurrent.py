@@ -31,6 +31,11 @@ class Recurrent(Layer):
         self.checkpoint = checkpoint
 
     @property
+    def sees_ahead(self) -> bool:
+        """Whether a step's output depends on later steps."""
+        return self.reverse
+
+    @property
     def input_size(self) -> int:
         """The features of each step that go in."""
         return self.cell.input_size

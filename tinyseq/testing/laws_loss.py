@@ -114,6 +114,30 @@ def split(s: Subject, example: Example) -> None:
         equal("the mean", mean, "of the parts, weighed by what counts in each", total / counted)
 
 
+@law(
+    "L5",
+    "loss",
+    usually="ignored targets, or class weights, are in the mean but not in weight(targets): figures over a "
+    "data set then depend on how it is cut into batches",
+    examples=TOGETHER,
+    fewest=2,
+    exempt=lambda s: "it compares the rows of a batch: mines=True" if s.declared.mines else "",
+)
+def weight(s: Subject, example: Example) -> None:
+    """Means of parts, each times weight(targets), add up to that of the whole, ignored targets included."""
+    module = s.build()
+    pair = make_pair(s, module, example)
+    ignored = None if s.declared.ignored is None else _ignored(s)
+    if ignored is not None:
+        predictions, targets = map(array, pair)
+        dropped = np.random.default_rng(example.seed).permutation(len(targets)) < len(targets) // 2
+        pair = Tensor(predictions), Tensor(np.where(dropped, ignored, targets))
+    parts = [tuple(_part(x, example, i) for x in pair) for i in range(len(example.lengths))]
+    together = sum(_value(module, part, "mean") * module.weight(part[1]) for part in parts)
+    whole = _value(module, pair, "mean") * module.weight(pair[1])
+    equal("the means of parts, times their weights,", together, "that of the whole", whole)
+
+
 def _part(values: Any, example: Example, i: int) -> Any:
     """Sequence i of Sequences, or the rows that would be its own; of each in a tuple."""
     if isinstance(values, tuple):

@@ -8,7 +8,7 @@ def bar(batches: Any, title: str, *, done: int = 0, show: bool | None = None) ->
 
     tqdm and not rich: it has no dependencies of its own, and one moving line is all that is wanted.
     """
-    from tqdm import tqdm  # a third of tinyseq's import budget, and only training needs it
+    from tqdm.auto import tqdm  # a third of tinyseq's import budget, and only training needs it
 
     return tqdm(
         desc=title,

@@ -1,4 +1,4 @@
-"""Ctrl-C between two steps, never inside one."""
+"""Ctrl-C and SIGTERM between two steps, never inside one."""
 
 import signal
 import threading
@@ -8,11 +8,11 @@ from types import FrameType
 
 
 class Stopped(Exception):
-    """Ctrl-C was pressed, and the run stands between two steps."""
+    """The process was asked to stop, and the run stands between two steps."""
 
 
 class Interrupts:
-    """Whether Ctrl-C was pressed since the run began."""
+    """Whether the process was asked to stop since the run began."""
 
     requested = False
 
@@ -24,24 +24,27 @@ class Interrupts:
 
 @contextmanager
 def deferred_interrupts() -> Iterator[Interrupts]:
-    """Note the first Ctrl-C instead of raising, so that no update is left half-done; the second raises.
+    """Note the first Ctrl-C or SIGTERM instead of raising, so that no update is left half-done.
 
-    Nothing is changed outside the main thread, where Python delivers no signals, or where Ctrl-C is ignored
-    or handled in a way of the caller's own.
+    The second raises. SIGTERM is what schedulers of clusters send. Both are heard where the process was begun
+    with them ignored, as shells begin jobs in the background. Nothing is changed outside the main thread,
+    where Python delivers no signals, nor for a signal that the caller handles in a way of its own.
     """
     interrupts = Interrupts()
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    usual = (signal.default_int_handler, signal.SIG_DFL, signal.SIG_IGN)
     here = threading.current_thread() is threading.main_thread()
-    if not here or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        yield interrupts
-        return
+    heard = [number for number, handler in before.items() if here and handler in usual]
 
     def note(number: int, frame: FrameType | None) -> None:
         if interrupts.requested:
             raise KeyboardInterrupt
         interrupts.requested = True
 
-    signal.signal(signal.SIGINT, note)
+    for number in heard:
+        signal.signal(number, note)
     try:
         yield interrupts
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number in heard:
+            signal.signal(number, before[number])

@@ -10,10 +10,10 @@ class Tally:
     """A sum over targets and their number, so that batches of unequal size weigh what they hold."""
 
     total: float = 0.0
-    count: int = 0
+    count: float = 0
 
-    def add(self, mean: float, count: int) -> None:
-        """Take in a batch: a mean over `count` targets."""
+    def add(self, mean: float, count: float) -> None:
+        """Take in a batch: a mean over targets that count as much as `count`."""
         self.total += mean * count
         self.count += count
 
@@ -25,26 +25,62 @@ class Tally:
 
 @dataclass(frozen=True)
 class Epoch:
-    """One line of a run's history. Losses are means over targets; perplexity is their exponential."""
+    """One line of a run's history. Losses are means over targets, `metrics` those of the model's head."""
 
     number: int  # from 1
     train_loss: float
     valid_loss: float | None
     learning_rate: float
     gradient_norm: float  # the mean over the epoch's steps, before clipping
-    targets: int
+    targets: float  # how much the targets of training counted: their number, or the sum of their weights
     seconds: float
-    best: bool  # whether the loss is the lowest so far
+    best: bool  # whether the loss, or the metric that is monitored, is the best so far
+    metrics: dict[str, float] = field(default_factory=dict)  # on the validation data
+    judged: float | None = None  # what `best` goes by, the lower the better, if that is not the loss
 
     @property
     def loss(self) -> float:
-        """What decides which epoch is best: the validation loss, or without validation the training loss."""
+        """The validation loss, or without validation the training loss."""
         return self.train_loss if self.valid_loss is None else self.valid_loss
 
     @property
     def perplexity(self) -> float:
-        """exp(loss): among how many equally likely symbols the model hesitates."""
-        return math.exp(self.loss) if self.loss < 700 else math.inf
+        """Among how many equally likely symbols the model hesitates; NaN where nothing measured it.
+
+        It is the head's metric on the validation data. Without validation it is exp(training loss), if that
+        loss is the surprise alone, neither smoothed nor weighted.
+        """
+        return self.metrics.get("perplexity", math.nan)
+
+
+class History(list[Epoch]):
+    """The epochs that are done; printed, a table with a line for each."""
+
+    def __repr__(self) -> str:
+        metrics = list(dict.fromkeys(name for epoch in self for name in epoch.metrics))
+        head = ["epoch", "train loss", "valid loss", *metrics, "seconds", ""]
+        rows = [
+            [
+                str(epoch.number),
+                f"{epoch.train_loss:.4f}",
+                "" if epoch.valid_loss is None else f"{epoch.valid_loss:.4f}",
+                *(f"{epoch.metrics[name]:.4f}" if name in epoch.metrics else "" for name in metrics),
+                f"{epoch.seconds:.1f}",
+                "best" if epoch.best else "",
+            ]
+            for epoch in self
+        ]
+        widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+        lines = (
+            "  ".join(cell.rjust(n) for cell, n in zip(row, widths, strict=True)) for row in [head, *rows]
+        )
+        return "\n".join(line.rstrip() for line in lines)
+
+    __str__ = __repr__
+
+
+def _judged(epoch: Epoch) -> float:
+    return epoch.loss if epoch.judged is None else epoch.judged
 
 
 @dataclass
@@ -58,12 +94,12 @@ class Progress:
     gradient_norm: Tally = field(default_factory=Tally)
     seconds: float = 0.0
     random_at_epoch: dict[str, Any] = field(default_factory=dict)  # from which the batches drew their order
-    history: list[Epoch] = field(default_factory=list)
+    history: "History" = field(default_factory=lambda: History())
 
     @property
     def best(self) -> float:
-        """The lowest loss of an epoch so far; infinite before the first."""
-        return min((epoch.loss for epoch in self.history), default=math.inf)
+        """The lowest of what epochs are judged by so far; infinite before the first."""
+        return min(map(_judged, self.history), default=math.inf)
 
     @property
     def epochs_since_best(self) -> int:
@@ -71,14 +107,20 @@ class Progress:
         best = [i for i, epoch in enumerate(self.history) if epoch.best]
         return len(self.history) - 1 - best[-1] if best else 0
 
-    def end_step(self, loss: float, targets: int, gradient_norm: float) -> None:
-        """Take in an update: the mean loss over the batch's targets, and the norm before clipping."""
+    def end_step(self, loss: float, targets: float, gradient_norm: float, batches: int = 1) -> None:
+        """Take in an update: the mean loss over its batches' targets, and the norm before clipping."""
         self.loss.add(loss, targets)
         self.gradient_norm.add(gradient_norm, 1)
-        self.batch += 1
+        self.batch += batches
         self.step += 1
 
-    def end_epoch(self, valid_loss: float | None, learning_rate: float) -> Epoch:
+    def end_epoch(
+        self,
+        valid_loss: float | None,
+        learning_rate: float,
+        metrics: dict[str, float] | None = None,
+        judged: float | None = None,
+    ) -> Epoch:
         """Close the epoch: its line in the history; stands before the first batch of the next."""
         loss = self.loss.mean if valid_loss is None else valid_loss
         epoch = Epoch(
@@ -89,7 +131,9 @@ class Progress:
             gradient_norm=self.gradient_norm.mean,
             targets=self.loss.count,
             seconds=self.seconds,
-            best=loss < self.best,
+            best=(loss if judged is None else judged) < self.best,
+            metrics=metrics or {},
+            judged=judged,
         )
         self.history.append(epoch)
         self.epoch, self.batch, self.seconds = epoch.number, 0, 0.0
@@ -106,6 +150,6 @@ class Progress:
         nested = {
             "loss": Tally(**record["loss"]),
             "gradient_norm": Tally(**record["gradient_norm"]),
-            "history": [Epoch(**epoch) for epoch in record["history"]],
+            "history": History(Epoch(**epoch) for epoch in record["history"]),
         }
         return cls(**{**record, **nested})

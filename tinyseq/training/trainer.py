@@ -16,6 +16,7 @@ from tinyseq.errors import ConfigError, DataError, NonFiniteError
 from tinyseq.optim import Optimizer, ReduceOnPlateau, Schedule, clip_grad_norm
 from tinyseq.scan.state import detach, flatten, rebuild
 from tinyseq.training.bars import bar
+from tinyseq.training.causality import refuse_sight_ahead
 from tinyseq.training.checkpoints import (
     Arrays,
     part,
@@ -25,8 +26,9 @@ from tinyseq.training.checkpoints import (
     write_checkpoint,
 )
 from tinyseq.training.interrupts import Interrupts, Stopped, deferred_interrupts
+from tinyseq.training.monitor import Monitor, values
 from tinyseq.training.objectives import Objective, whole_sequences
-from tinyseq.training.records import Epoch, Progress, Tally
+from tinyseq.training.records import Epoch, History, Progress, Tally
 
 CHECKPOINT = "checkpoint.safetensors"
 
@@ -35,11 +37,18 @@ class Trainer:
     """Trains a model, batch after batch, and after a kill goes on as if nothing had happened.
 
     `objective(model, batch, state)` gives a BatchLoss: the loss of a batch and the state to carry on. `clip`
-    bounds the gradients' global norm; a Schedule goes on after every step, ReduceOnPlateau after every epoch;
-    `patience` is how many epochs in a row may pass without a lower loss. With a `directory`, a checkpoint of
-    everything is kept there, written after every epoch and every `save_seconds` within one; `notes`, which
-    JSON must be able to hold, go along. `after_epoch` are functions of the trainer and the finished Epoch.
-    `bars` shows progress bars, by default where stderr is a terminal.
+    bounds the gradients' global norm; a Schedule goes on after every step, ReduceOnPlateau after every epoch.
+    With `accumulate=k` an update takes the gradient of k batches as if they were one, each weighed by how
+    much its targets count.
+
+    On validation data the metrics of the model's head are measured after every epoch, too. `monitor`, "loss"
+    or the name of one of them, decides which epoch is best, how long `patience` lasts (how many epochs in a
+    row may pass that are no better), and what ReduceOnPlateau hears. `measure=False` leaves metrics out,
+    where predicting takes long.
+
+    With a `directory`, a checkpoint of everything is kept there, written after every epoch and every
+    `save_seconds` within one; `notes`, which JSON must be able to hold, go along. `after_epoch` are functions
+    of the trainer and the finished Epoch. `bars` shows progress bars, by default where stderr is a terminal.
     """
 
     def __init__(
@@ -50,6 +59,9 @@ class Trainer:
         *,
         schedule: Schedule | ReduceOnPlateau | None = None,
         clip: float | None = None,
+        accumulate: int = 1,
+        monitor: str = "loss",
+        measure: bool = True,
         patience: int | None = None,
         directory: str | Path | None = None,
         save_seconds: float = 60.0,
@@ -62,6 +74,11 @@ class Trainer:
         self.objective = objective
         self.schedule = schedule
         self.clip = math.inf if clip is None else clip
+        if accumulate < 1:
+            raise ConfigError(f"Trainer(accumulate={accumulate}): an update takes 1 batch or more.")
+        self.accumulate = accumulate
+        self.monitor = Monitor(model, monitor, measure)
+        self.measured: dict[str, float] = {}  # the metrics of the last validation
         self.patience = patience
         self.directory = None if directory is None else prepare(Path(directory))
         self.save_seconds = save_seconds
@@ -71,39 +88,54 @@ class Trainer:
         self.progress = Progress()
         self.state: Any = None  # carried from batch to batch within an epoch
         self._begun = False
+        self._tried = False  # whether the model reads what it is to predict
         self._best: Arrays | None = None
         self._saved_at = time.monotonic()
         self._interrupts = Interrupts()
 
     @property
-    def history(self) -> list[Epoch]:
-        """One line per finished epoch."""
+    def history(self) -> History:
+        """The finished epochs; printed, a table."""
         return self.progress.history
 
     @property
     def out_of_patience(self) -> bool:
-        """Whether too many epochs in a row have brought no lower loss."""
+        """Whether too many epochs in a row have been no better."""
         return self.patience is not None and self.progress.epochs_since_best >= self.patience
 
-    def fit(self, batches: Iterable[Any], valid: Iterable[Any] | None = None, *, epochs: int) -> list[Epoch]:
+    def fit(self, batches: Iterable[Any], valid: Iterable[Any] | None = None, *, epochs: int) -> History:
         """Train until `epochs` epochs are done, earlier ones included, or patience is out; gives the history.
 
         `batches` is iterated once per epoch, so it is a list or starts anew like one, unlike a generator. If
         it shuffles, it draws the whole order from `tinyseq.random` when an epoch begins. Ctrl-C stops between
         two steps, with a checkpoint; `fit` again, or `resume` in another process, goes on from there.
         """
+        for _ in self.epochs(batches, valid, epochs=epochs):
+            pass
+        return self.history
+
+    def epochs(
+        self, batches: Iterable[Any], valid: Iterable[Any] | None = None, *, epochs: int
+    ) -> Iterator[Epoch]:
+        """As `fit`, but hands out each epoch as soon as it is finished, for a loop of one's own."""
+        self.monitor.check(valid, epochs - self.progress.epoch)
         if not self._begun:
             self._begin()
-        with deferred_interrupts() as self._interrupts:
-            try:
-                while self.progress.epoch < epochs and not self.out_of_patience:
+        asked_to_stop = False
+        while self.progress.epoch < epochs and not self.out_of_patience:
+            with deferred_interrupts() as self._interrupts:
+                self._interrupts.requested = asked_to_stop  # while the last epoch was written down
+                try:
+                    self._interrupts.stop_if_requested()
                     self.train_epoch(batches)
-                    self.end_epoch(None if valid is None else self.evaluate(valid))
-            except Stopped:
-                self.save()
-                where = f"epoch {self.progress.epoch + 1} after {self.progress.step:,} steps"
-                raise KeyboardInterrupt(f"stopped in {where}") from None
-        return self.history
+                    self.measured = {}
+                    self.end_epoch(None if valid is None else self._validated(valid))
+                except Stopped:
+                    self.save()
+                    where = f"epoch {self.progress.epoch + 1} after {self.progress.step:,} steps"
+                    raise KeyboardInterrupt(f"stopped in {where}") from None
+            asked_to_stop, self._interrupts = self._interrupts.requested, Interrupts()
+            yield self.history[-1]
 
     def train_epoch(self, batches: Iterable[Any]) -> None:
         """One step per batch, for those of this epoch that are still to come."""
@@ -111,13 +143,13 @@ class Trainer:
         self.model.train()
         with bar(batches, f"epoch {progress.epoch + 1}", done=progress.batch, show=self.bars) as shown:
             before = time.perf_counter()
-            for batch in self._rest_of_epoch(batches):
-                self.train_step(batch)
+            for group in _groups(self._rest_of_epoch(batches), self.accumulate):
+                self.train_step(*group)
                 now = time.perf_counter()
                 progress.seconds += now - before
                 before = now
                 shown.set_postfix_str(f"loss {progress.loss.mean:.4f}", refresh=False)
-                shown.update()
+                shown.update(len(group))
                 self._interrupts.stop_if_requested()
                 if time.monotonic() - self._saved_at >= self.save_seconds:
                     self.save()
@@ -126,39 +158,82 @@ class Trainer:
                 "An epoch brought no batch: pass a list, or an iterable that starts anew every epoch."
             )
 
-    def train_step(self, batch: Any) -> None:
-        """One update: forward, backward, clip, step; the state goes on to the next batch as a constant."""
-        loss, targets, state = self.objective(self.model, batch, self.state)
-        mean = self._finite("loss", loss.item())
+    def train_step(self, *batches: Any) -> None:
+        """One update: forward, backward, clip, step; the state goes on to the next batch as a constant.
+
+        The gradient of several batches is that of their union. (Where the objective has a `scale`, as a sum
+        over targets has, their gradients add up.)
+        """
+        state, tally, several = self.state, Tally(), len(batches) > 1
+        weighed = False
         self.model.zero_grad()
-        loss.backward()
+        for batch in batches:
+            self._refuse_sight_ahead(batch)
+            found = self.objective(self.model, batch, state)
+            tally.add(self._finite("loss", found.mean.item()), found.targets)
+            weighed = several and found.scale is None
+            factor = found.targets if weighed else found.scale or 1
+            (found.mean if factor == 1 else found.mean * factor).backward()
+            state = None if found.state is None else detach(found.state)
+        if weighed:
+            _scale_gradients(self.model, 1 / (tally.count or 1))
         norm = self._finite("gradient norm", clip_grad_norm(self.model, self.clip))
         self.optimizer.step()
         if isinstance(self.schedule, Schedule):
             self.schedule.step()
-        self.state = None if state is None else detach(state)
-        self.progress.end_step(mean, targets, norm)
+        self.state = state
+        mean = tally.mean if tally.count else 0.0
+        self.progress.end_step(mean, tally.count, norm, len(batches))
 
     def evaluate(self, batches: Iterable[Any]) -> float:
-        """The mean loss over all targets of `batches`, without dropout; the random numbers stay put."""
-        state, tally, numbers = None, Tally(), random.get_state()
+        """The mean loss over all targets of `batches`, without dropout; the random numbers stay put.
+
+        Its metrics are in `measured` afterwards. One long sequence that was cut into streams is read as one,
+        so that no figure depends on their number. Raises DataError if there is no batch, or no target counts.
+        """
+        if hasattr(batches, "one_stream"):
+            batches = batches.one_stream()
+        state, tally, numbers, seen = None, Tally(), random.get_state(), False
+        metrics = self.monitor.fresh()
         try:
             with no_grad(), self.model.evaluating(), bar(batches, "validation", show=self.bars) as shown:
                 for batch in batches:
-                    loss, targets, state = self.objective(self.model, batch, state)
-                    tally.add(loss.item(), targets)
+                    seen = True
+                    self._refuse_sight_ahead(batch)
+                    found = self.objective(self.model, batch, state)
+                    state = found.state
+                    mean = found.mean.item()
+                    if found.targets:
+                        tally.add(mean, found.targets)
+                    if found.answers is None:
+                        metrics = {}
+                    elif metrics:
+                        features, targets = found.answers
+                        answers = self.model.head.predict(features)
+                        for metric in metrics.values():
+                            metric.update(answers, targets)
                     shown.update()
                     self._interrupts.stop_if_requested()
         finally:
             random.set_state(numbers)
+        if not seen or not tally.count:
+            raise DataError(
+                "Validation brought no batch: pass a list, or an iterable that starts anew every epoch."
+                if not seen
+                else "No target of the validation data counts: all are ignored, or have the weight 0."
+            )
+        self.measured = values(metrics)
         return self._finite("validation loss", tally.mean)
 
     def end_epoch(self, valid_loss: float | None) -> None:
         """Write the epoch into the history, keep the model if it is the best so far, and save."""
-        epoch = self.progress.end_epoch(valid_loss, self.optimizer.lr)
+        loss = self.progress.loss.mean
+        metrics = self.monitor.of_training(loss) if valid_loss is None else dict(self.measured)
+        judged = self.monitor.judged(metrics)
+        epoch = self.progress.end_epoch(valid_loss, self.optimizer.lr, metrics, judged)
         self.state = None
-        if isinstance(self.schedule, ReduceOnPlateau):
-            self.schedule.step(epoch.loss)
+        if isinstance(self.schedule, ReduceOnPlateau):  # which may wait for a maximum
+            self.schedule.step(epoch.loss if judged is None else judged * self.schedule.sign)
         if epoch.best:
             self._best = self.model.state_dict()
         for function in self.after_epoch:
@@ -215,6 +290,19 @@ class Trainer:
         random.set_state(record["random"])
         self._begun = True
 
+    def _refuse_sight_ahead(self, batch: Any) -> None:
+        if not self._tried:
+            refuse_sight_ahead(self.model, batch)
+            self._tried = True
+
+    def _validated(self, valid: Iterable[Any]) -> float:
+        """The validation loss; where that fails, the epoch's training is not lost."""
+        try:
+            return self.evaluate(valid)
+        except DataError:
+            self.save()
+            raise
+
     def _begin(self) -> None:
         """Write the first checkpoint, so that a directory of no use shows now and not after an hour."""
         if self.directory is not None and (self.directory / CHECKPOINT).exists():
@@ -253,6 +341,18 @@ class Trainer:
             f"no update was made from it. Try a learning rate below {self.optimizer.lr:g}, or {clip}, or "
             "find the op where it is born: with tinyseq.detect_anomaly(): trainer.fit(...)."
         )
+
+
+def _groups(batches: Iterator[Any], size: int) -> Iterator[list[Any]]:
+    """Batches in groups of `size`; the last may have fewer."""
+    while group := list(itertools.islice(batches, size)):
+        yield group
+
+
+def _scale_gradients(model: Any, factor: float) -> None:
+    for parameter in model.parameters():
+        if parameter.grad is not None:
+            parameter.grad = make_tensor(parameter.grad.data * factor, None)
 
 
 def _constant(values: Any, like: Tensor) -> Tensor:

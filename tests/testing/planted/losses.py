@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tinyseq import Tensor, ops, primitive
+from tinyseq import Sequences, Tensor, ops, primitive
 from tinyseq.contracts import Loss
 from tinyseq.pairing import beside, paired, reduced
 
@@ -29,6 +29,10 @@ class Surprise(Loss):
         counted = labels != self.ignore
         costs = ops.where(counted, self.costs(scores, ops.where(counted, labels, 0)), 0)
         return reduced(costs, counted.astype(costs.dtype), self.reduction, predictions)
+
+    def weight(self, targets: Any) -> float:
+        rows = targets.data if isinstance(targets, Sequences) else targets
+        return int((rows.numpy() != self.ignore).sum())
 
 
 def surprise(loss: Any, scores: Any, labels: Any) -> Any:
@@ -157,6 +161,12 @@ def labelled(loss: Any, rng: np.random.Generator, lengths: Any) -> Any:
 MINING = {"cases": [{}], "inputs": labelled, "mines": True, "reference": all_triplets}
 IGNORING = {"cases": [{"ignore": -1}], "ignored": -1, "reference": surprise}
 
+
+class WeighsIgnoredTargets(Surprise):
+    def weight(self, targets: Any) -> float:
+        return int(targets.size)
+
+
 PLANTS: list[tuple[str, str, Any, dict[str, Any]]] = [
     ("reports squared gradients (Thinc)", "L1", ReportsSquaredGradients, {"reference": surprise}),
     ("softmax over the wrong axis (course copies)", "L1", WrongAxis, {"reference": surprise}),
@@ -164,6 +174,7 @@ PLANTS: list[tuple[str, str, Any, dict[str, Any]]] = [
     ("sum divided by the rows", "L3", SumIsAMean, {}),
     ("ignored targets in the divisor", "L2", IgnoredStillCount, IGNORING),
     ("all ignored: 0 / 0", "L2", NothingToDivideBy, IGNORING),
+    ("ignored targets in weight()", "L5", WeighsIgnoredTargets, IGNORING),
     ("log of softmax in two steps", "L4", LogOfSoftmax, {"reference": surprise}),
     ("no triplet: NaN (metric learning #107)", "M1", NanWithoutTriplets, MINING),
     ("a row is its own positive", "M1", ItsOwnPositive, MINING),
