@@ -25,6 +25,7 @@ from tinyseq.nn import (
     TokenFeatures,
 )
 from tinyseq.ops import concatenate, relu, sigmoid, softmax, tanh
+from tinyseq.scan.state import flatten
 from tinyseq.training import Trainer
 
 onnx = pytest.importorskip("onnx", reason="needs onnx: pip install '.[test-onnx]'")
@@ -223,11 +224,36 @@ def test_a_cell_and_a_layer_by_themselves() -> None:
         np.testing.assert_allclose(found, wanted, rtol=TOLERANCE, atol=TOLERANCE)
 
 
-def test_double_precision_runs_as_a_scan() -> None:
-    model = random_weights(
-        SequenceModel(Embedding(9, WIDTH), run(LSTM(WIDTH, 4)), tinyseq.heads["tagger"](4, 3))
-    )
+@pytest.mark.parametrize("encoder", ["lstm", "grus", "deep"])
+def test_double_precision_runs_as_a_scan(encoder: str) -> None:
+    model = random_weights(SequenceModel(Embedding(9, WIDTH), ENCODERS[encoder](), HEADS["tagger"]()))
     check(model.to("float64"), ids_of([3, 1, 4]))
+
+
+@pytest.mark.parametrize("encoder", [*(n for n in ENCODERS if n not in ("rows", "a stranger's", "nothing"))])
+def test_states_go_in_and_out(encoder: str) -> None:
+    """Two pieces, the second from the state after the first, which ended at different steps."""
+    model = random_weights(SequenceModel(Embedding(9, WIDTH), ENCODERS[encoder](), HEADS["multi-label"]()))
+    model.eval()
+    session = runtime.InferenceSession(to_onnx(model, state=True))
+    names = [i.name for i in session.get_inputs()][2:]
+    state = model.initial_state(3)
+    carried = [leaf.numpy() for leaf in flatten(state)]
+    for xs in (ids_of([3, 5, 1]), ids_of([2, 2, 4], seed=1)):
+        with no_grad():
+            features, state = model.scan(xs, state)
+            wanted = model.head.predict(features).to_padded().numpy()
+        feed = {"x": xs.to_padded().numpy(), "lengths": np.array(xs.lengths)}
+        y, *carried = session.run(None, {**feed, **dict(zip(names, carried, strict=True))})
+        for row, one, n in zip(y, wanted, xs.lengths, strict=True):
+            np.testing.assert_allclose(row[:n], one[:n], rtol=TOLERANCE, atol=TOLERANCE)
+        for one, leaf in zip(carried, flatten(state), strict=True):
+            np.testing.assert_allclose(one, leaf.numpy(), rtol=TOLERANCE, atol=TOLERANCE)
+
+
+def test_no_state_is_said() -> None:
+    with pytest.raises(ConfigError, match="has no state"):
+        to_onnx(SequenceModel(Embedding(9, WIDTH), Sequential(), HEADS["tagger"]()), state=True)
 
 
 @pytest.mark.parametrize("name", list(recipes))

@@ -223,6 +223,18 @@ def test_files_are_read_without_torch(dtype: str, tmp_path: Any) -> None:
     from_torch.load(wanted, tmp_path / "ours.safetensors")
 
 
+def test_files_of_other_formats_are_named(tmp_path: Any) -> None:
+    """No pickle is opened, whatever it is called."""
+    module, path = torch.nn.Linear(3, 4), tmp_path / "weights.safetensors"
+    for old in (False, True):
+        torch.save(module.state_dict(), path, _use_new_zipfile_serialization=not old)
+        with pytest.raises(DataError, match="save the weights as safetensors"):
+            from_torch.load(Linear(3, 4), path)
+    path.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(64))
+    with pytest.raises(DataError, match="an HDF5 file"):
+        from_keras.load(Linear(3, 4), path)
+
+
 REFUSED: dict[str, tuple[Callable[[], Any], Callable[[], Any], str]] = {
     "a projection": (
         lambda: Recurrent(LSTM(INPUT, HIDDEN)),

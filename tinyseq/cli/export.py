@@ -15,6 +15,7 @@ from tinyseq.registry import describe, load
 EXAMPLES = """\
 examples:
   tinyseq export runs/book book.onnx
+  tinyseq export runs/book book.onnx --state
   tinyseq export runs/tagger/model.safetensors tagger.py
 """
 
@@ -31,6 +32,9 @@ def add_parser(commands: Any) -> None:
     )
     parser.set_defaults(run=run)
     parser.add_argument("model", metavar="RUN", type=Path, help="the directory of a run, or a model file")
+    parser.add_argument(
+        "--state", action="store_true", help="ONNX: states go in and out, to read and write piece by piece"
+    )
     parser.add_argument("file", metavar="FILE", type=Path, help="what to write: NAME.onnx or NAME.py")
 
 
@@ -43,9 +47,11 @@ def run(args: argparse.Namespace) -> None:
         raise DataError(f"There is no model {path}.")
     model = load(path)
     if args.file.suffix == ".onnx":
-        data = to_onnx(model, args.file)
+        data = to_onnx(model, args.file, state=args.state)
         print(f"{args.file}: {len(data):,} bytes")
         return
+    if args.state:
+        raise ConfigError("--state is for ONNX: a file of Python reads step by step without it.")
     if not isinstance(model, SequenceModel):
         raise DataError(f"{path} holds a {type(model).__name__}; only a whole model is written as Python.")
     vocabulary = describe(path).extra.get("vocabulary")

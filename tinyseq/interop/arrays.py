@@ -72,6 +72,7 @@ def read_safetensors(path: str | os.PathLike[str]) -> dict[str, Array]:
     from safetensors import SafetensorError, deserialize
 
     path = Path(path)
+    _refuse_others(path)
     check_header(path)
     try:
         entries = deserialize(path.read_bytes())  # type: ignore[no-untyped-call]
@@ -89,6 +90,26 @@ def read_safetensors(path: str | os.PathLike[str]) -> dict[str, Array]:
             array = (array.astype("<u4") << 16).view("<f4")
         arrays[name] = array
     return arrays
+
+
+_OTHERS = {
+    b"PK": "a zip file, as torch.save and Keras write",
+    b"\x80": "a pickle, which may run any code",
+    b"\x89HDF": "an HDF5 file, as Keras writes",
+}
+
+
+def _refuse_others(path: Path) -> None:
+    """Raise DataError for a file of another format that weights often come in."""
+    try:
+        with open(path, "rb") as file:
+            start = file.read(16)
+    except OSError:
+        return  # said where the file is read
+    # no header of safetensors is as long as these bytes would say, or begins with anything but a brace
+    found = [said for magic, said in _OTHERS.items() if start.startswith(magic) and start[8:9] != b"{"]
+    if found:
+        raise DataError(f"{path} is {found[0]}: save the weights as safetensors there, or pass the arrays.")
 
 
 def write_safetensors(path: str | os.PathLike[str], arrays: Mapping[str, Array]) -> None:

@@ -31,7 +31,7 @@ MAX_BYTES = 2**31 - 1
 """What protobuf, the format of the file, can hold."""
 
 
-def to_onnx(model: Module, path: str | os.PathLike[str] | None = None) -> bytes:
+def to_onnx(model: Module, path: str | os.PathLike[str] | None = None, *, state: bool = False) -> bytes:
     """`model` as an ONNX graph of opset 18; written to the file `path` as well, if there is one.
 
     model: a SequenceModel, or a layer or cell by itself. Inputs: `x`, ids (batch, time) or features (batch,
@@ -39,14 +39,18 @@ def to_onnx(model: Module, path: str | os.PathLike[str] | None = None) -> bytes:
     evaluation mode, `y` (or `y_0`, `y_1` of several), padded. A head that decodes gives scores, with a CRF
     `transitions`, `start` and `end` as well; a Decoder or Generator the ids that it writes, and `y_lengths`.
     RNN, GRU and LSTM become nodes of these names, any other cell a Scan of its traced step. Needs the package
-    onnx. Raises ConfigError, which names the part, for a model
-    that cannot be exported; then no file is written.
+    onnx.
+
+    With `state`, there are also inputs `state_0`, ... and outputs `next_state_0`, ..., the parts of
+    `model.initial_state(batch)` in order, so that a text is read, or written, piece by piece.
+
+    Raises ConfigError, which names the part, for a model that cannot be exported; then no file is written.
     """
     whole = (
         model if isinstance(model, SequenceModel) else SequenceModel(Sequential(), _layer(model), _Plain())
     )
     with no_grad(), whole.evaluating():
-        data = _Export(whole).serialized()
+        data = _Export(whole, state).serialized()
     if path is not None:
         try:
             atomic_write(path, data)
@@ -74,9 +78,10 @@ class _Plain(Module):
 class _Export:
     """The graph of a model."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, state: bool) -> None:
         self.model = model
         self.graph = Graph()
+        self.graph.states = [] if state else None
         self.parts: dict[str, Callable[[Any, Value, str], Value]] = {
             "layer:recurrent": lambda m, x, path: recurrence(self.graph, [m], x, path),
             "layer:bidirectional": self.bidirectional,
@@ -89,6 +94,11 @@ class _Export:
         first = self.inputs()
         features = self.part(self.model.encoder, self.part(self.model.embed, first, "embed"), "encoder")
         outputs = self.outputs(features)
+        if graph.states == []:
+            raise ConfigError(f"{type(self.model.encoder).__name__} has no state to go on from.")
+        for s in graph.states or []:
+            self.described.append(graph.info(s.before, s.dtype, ["batch", *s.shape]))
+            outputs.append(graph.info(s.after, s.dtype, ["batch", *s.shape]))
         described = helper.make_graph(
             graph.nodes, "tinyseq", self.described, outputs, list(graph.weights.values())
         )
@@ -219,7 +229,9 @@ class _Export:
         lengths = graph.node("ReduceMax", graph.node("Mul", there, count), ints(1), keepdims=0)
         lengths = graph.node("Max", lengths, one)
         character = self.part(module.character, Value(flat, (), x.dtype, lengths), f"{path}.character")
+        carried, graph.states = graph.states, None  # every token is spelled anew
         spelled = self.part(module.spelling, character, f"{path}.spelling")
+        graph.states = carried
         vector = pooled(graph, spelled, module.pooling, 1)
         tokens = graph.node("Shape", x.name, start=0, end=2)
         shape = graph.node("Concat", tokens, ints(*spelled.shape), axis=0)
@@ -245,7 +257,7 @@ class _Export:
                 perm = [1, 0, *range(2, 2 + len(value.shape))]
                 graph.nodes.append(graph.onnx.helper.make_node("Transpose", [value.name], [name], perm=perm))
             else:
-                graph.nodes.append(graph.onnx.helper.make_node("Identity", [value.name], [name]))
+                graph.call(value.name, name)
             axes = ["batch", "time"] if value.lengths else ["batch"]
             described.append(graph.info(name, value.dtype, [*axes, *value.shape]))
         criterion = getattr(head, "criterion", None)
@@ -253,8 +265,7 @@ class _Export:
             for part in ("transitions", "start", "end"):
                 tensor = getattr(criterion, part)
                 name = graph.name(part)
-                weight = graph.weight(tensor, f"head.criterion.{part}")
-                graph.nodes.append(graph.onnx.helper.make_node("Identity", [weight], [name]))
+                graph.call(graph.weight(tensor, f"head.criterion.{part}"), name)
                 described.append(graph.info(name, tensor.dtype, tensor.shape))
         return described
 

@@ -39,6 +39,15 @@ def library() -> Any:
     return onnx
 
 
+class State(NamedTuple):
+    """A part of the state that the graph is given and gives on: its names before and after."""
+
+    before: str
+    after: str
+    shape: tuple[int, ...]
+    dtype: Any
+
+
 class Graph:
     """The nodes of a graph, or of the body of a loop, whose weights are those of the graph around it."""
 
@@ -46,6 +55,7 @@ class Graph:
         self.onnx = library()
         self.outer = outer
         self.nodes: list[Any] = []
+        self.states: list[State] | None = None  # None where every sequence begins anew
         self.weights: dict[str, Any] = {} if outer is None else outer.weights
         self._names: set[str] = set() if outer is None else outer._names
         self._known: dict[Any, str] = {} if outer is None else outer._known
@@ -101,6 +111,17 @@ class Graph:
     def type_of(self, dtype: Any) -> Any:
         """ONNX's number for a dtype."""
         return self.onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+
+    def carried(self, shape: tuple[int, ...], dtype: Any) -> State:
+        """Another part of the state, (batch, *shape)."""
+        assert self.states is not None
+        k = len(self.states)
+        self.states.append(State(self.name(f"state_{k}"), self.name(f"next_state_{k}"), shape, dtype))
+        return self.states[-1]
+
+    def call(self, name: str, result: str) -> None:
+        """Give a value the name of an output."""
+        self.nodes.append(self.onnx.helper.make_node("Identity", [name], [result]))
 
     def info(self, name: str, dtype: Any, shape: Any) -> Any:
         """The description of an input or output; None in a shape is a length that nobody knows."""

@@ -27,7 +27,8 @@ def recurrence(graph: Graph, layers: list[Any], x: Value, path: str) -> Value:
     sizes = [layer.cell.output_size for layer in layers]
     same = all((k, n) == (kinds[0], sizes[0]) for k, n in zip(kinds, sizes, strict=True))
     ways = [layer.reverse for layer in layers]
-    if len(layers) == 2 and same and kinds[0] in _NODES and ways == [False, True]:
+    plain = kinds[0] in _NODES and x.dtype == np.float32  # onnxruntime's recurrent nodes know no other dtype
+    if len(layers) == 2 and same and plain and ways == [False, True]:
         found = _NODES[kinds[0]](graph, layers, x, path)
         if found is not None:
             return _joined(graph, found, x, sizes)
@@ -43,7 +44,6 @@ def recurrence(graph: Graph, layers: list[Any], x: Value, path: str) -> Value:
 
 def _single(graph: Graph, layer: Any, x: Value, path: str) -> Value:
     write = _NODES.get(kind_of(layer.cell))
-    # single precision only: onnxruntime's recurrent nodes have no other
     found = write(graph, [layer], x, path) if write is not None and x.dtype == np.float32 else None
     if found is not None:
         return _joined(graph, found, x, [layer.cell.output_size])
@@ -71,12 +71,29 @@ def _node(
         graph.constant(np.stack(w), wish=f"{path}.{part}") if w else ""
         for part, w in zip(("W", "R", "B", "P"), weights, strict=False)
     ]
-    peepholes = ["", "", *inputs[3:]] if len(inputs) > 3 else []
-    return graph.nodes_out(
-        op, [x.name, *inputs[:3], graph.cast(x.lengths, np.int32), *peepholes],
-        1, path, direction=direction, hidden_size=layers[0].cell.hidden_size, activations=list(names),
+    size, parts = layers[0].cell.hidden_size, 2 if op == "LSTM" else 1
+    states = (
+        [[graph.carried((size,), x.dtype) for _ in range(parts)] for _ in layers] if carries(graph) else []
+    )
+    first = graph.constant([0], np.int64)
+    starts = ["", ""]
+    for k, ways in enumerate(zip(*states, strict=True)):
+        each = [graph.node("Unsqueeze", way.before, first) for way in ways]
+        starts[k] = graph.node("Concat", *each, axis=0)
+    found = graph.nodes_out(
+        op, [x.name, *inputs[:3], graph.cast(x.lengths, np.int32), *starts[:parts], *inputs[3:]],
+        1 + parts * bool(states), path, direction=direction, hidden_size=size, activations=list(names),
         **attributes,
-    )[0]  # fmt: skip
+    )  # fmt: skip
+    for d, way in enumerate(states):
+        for final, state in zip(found[1:], way, strict=True):
+            graph.call(graph.node("Gather", final, graph.constant(d, np.int64), axis=0), state.after)
+    return found[0]
+
+
+def carries(graph: Graph) -> bool:
+    """Whether states come from outside."""
+    return graph.states is not None
 
 
 def _values(cell: Any) -> dict[str, Any]:
@@ -137,15 +154,9 @@ def _scan(graph: Graph, layer: Any, x: Value, path: str) -> Value:
     """A Scan over the steps; where a sequence has ended its state stays, and its output is 0."""
     cell = layer.cell
     example = cell.initial_state(1)
-    first = flatten(example)
-    _, batch = graph.steps(x.name)
-    rows = graph.node("Unsqueeze", batch, graph.constant([0], np.int64))
-    starts = []
-    for leaf in first:
-        values = leaf.numpy()
-        shape = graph.node("Concat", rows, graph.constant(values.shape[1:], np.int64), axis=0)
-        start = graph.constant(0, values.dtype) if not values.any() else graph.constant(values)
-        starts.append(graph.node("Expand", start, shape))
+    first = [leaf.numpy() for leaf in flatten(example)]
+    carried = [graph.carried(leaf.shape[1:], leaf.dtype) for leaf in first] if carries(graph) else []
+    starts = [state.before for state in carried] or [_start(graph, leaf, x) for leaf in first]
     alive = graph.present(x)
     xs = graph.reversed(x) if layer.reverse else x.name
 
@@ -174,8 +185,18 @@ def _scan(graph: Graph, layer: Any, x: Value, path: str) -> Value:
     outputs = graph.nodes_out(
         "Scan", [*starts, xs, alive], len(starts) + 1, path, body=describe, num_scan_inputs=2
     )
+    for state, final in zip(carried, outputs, strict=False):
+        graph.call(final, state.after)
     found = Value(outputs[-1], y.shape, y.dtype, x.lengths)
     return found._replace(name=graph.reversed(found)) if layer.reverse else found
+
+
+def _start(graph: Graph, values: Any, x: Value) -> str:
+    """What a cell begins with, (1, ...), for every sequence of x."""
+    batch = graph.node("Shape", x.name, start=1, end=2)
+    shape = graph.node("Concat", batch, graph.constant(values.shape[1:], np.int64), axis=0)
+    start = graph.constant(values) if values.any() else graph.constant(0, values.dtype)
+    return graph.node("Expand", start, shape)
 
 
 def _behind(body: Graph, live: str, rank: int) -> str:
