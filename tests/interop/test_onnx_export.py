@@ -134,7 +134,9 @@ def check(model: Any, xs: Any) -> None:
         features = model(xs)
         decodes = hasattr(getattr(model.head, "criterion", None), "decode")
         wanted = model.head.projection(features) if decodes else model.head.predict(features)
-    for y, want in zip(found, wanted if isinstance(wanted, tuple) else (wanted,), strict=False):
+        if decodes and len(found) == 2:  # the best path, and the scores
+            wanted = model.head.predict(features), wanted
+    for y, want in zip(found, wanted if isinstance(wanted, tuple) else (wanted,), strict=True):
         if isinstance(want, Sequences):
             for row, one in zip(y, want.to_list(), strict=True):
                 np.testing.assert_allclose(row[: len(one)], one.numpy(), rtol=TOLERANCE, atol=TOLERANCE)
@@ -155,8 +157,14 @@ def ids_of(lengths: Iterable[int], most: int = 9, seed: int = 0) -> Sequences:
     return Sequences.from_list([rng.integers(0, most, n) for n in lengths])
 
 
-@pytest.mark.parametrize("head", HEADS)
-@pytest.mark.parametrize("encoder", ENCODERS)
+def sees_ahead(encoder: str) -> bool:
+    return any(getattr(part, "sees_ahead", False) for part in ENCODERS[encoder]().modules())
+
+
+PAIRS = [(e, h) for e in ENCODERS for h in HEADS if not (h == "language-model" and sees_ahead(e))]
+
+
+@pytest.mark.parametrize(("encoder", "head"), PAIRS)
 def test_every_layer_under_every_head(encoder: str, head: str) -> None:
     model = random_weights(SequenceModel(Embedding(9, WIDTH), ENCODERS[encoder](), HEADS[head]()))
     check(model, ids_of([3, 7, 1, 5]))

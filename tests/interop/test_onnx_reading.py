@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinyseq
-from tests.interop.test_onnx_export import ENCODERS, HEADS, WIDTH, ids_of, random_weights
+from tests.interop.test_onnx_export import ENCODERS, HEADS, PAIRS, WIDTH, ids_of, random_weights
 from tinyseq import Tensor, no_grad
 from tinyseq.errors import DataError
 from tinyseq.interop import from_onnx, to_onnx
@@ -153,8 +153,7 @@ def test_every_attribute_against_onnxruntime(op: str, gates: int, functions: int
         np.testing.assert_allclose(one.numpy(), other, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("head", HEADS)
-@pytest.mark.parametrize("encoder", ENCODERS)
+@pytest.mark.parametrize(("encoder", "head"), PAIRS)
 def test_what_was_written_is_read(encoder: str, head: str) -> None:
     model = random_weights(SequenceModel(Embedding(9, WIDTH), ENCODERS[encoder](), HEADS[head]()))
     xs, data = ids_of([3, 7, 1, 5]), to_onnx(model)

@@ -14,6 +14,7 @@ from tinyseq.files import atomic_write
 from tinyseq.interop.onnx.graph import IR_VERSION, OPSET, Graph, Value
 from tinyseq.interop.onnx.recurrences import recurrence
 from tinyseq.interop.onnx.steps import pooled, write_function
+from tinyseq.interop.onnx.viterbi import viterbi
 from tinyseq.interop.weights import kind_of
 from tinyseq.nn import (
     Dropout,
@@ -36,10 +37,9 @@ def to_onnx(model: Module, path: str | os.PathLike[str] | None = None, *, state:
 
     model: a SequenceModel, or a layer or cell by itself. Inputs: `x`, ids (batch, time) or features (batch,
     time, width), padded with anything, and `lengths` (batch,), int64. Outputs: what `model.predict` gives in
-    evaluation mode, `y` (or `y_0`, `y_1` of several), padded. A head that decodes gives scores, with a CRF
-    `transitions`, `start` and `end` as well; a Decoder or Generator the ids that it writes, and `y_lengths`.
-    RNN, GRU and LSTM become nodes of these names, any other cell a Scan of its traced step. Needs the package
-    onnx.
+    evaluation mode, `y` (or `y_0`, `y_1` of several), padded. A tagger's CRF has its best path and `scores`,
+    a CTC head its scores; a Decoder or Generator the ids that it writes, and `y_lengths`. RNN, GRU and LSTM
+    become nodes of these names, any other cell a Scan of its traced step. Needs the package onnx.
 
     With `state`, there are also inputs `state_0`, ... and outputs `next_state_0`, ..., the parts of
     `model.initial_state(batch)` in order, so that a text is read, or written, piece by piece.
@@ -250,24 +250,19 @@ class _Export:
         else:
             with _undecoded(head):
                 found = write_function(graph, head.predict, features, "head")
-        names = [graph.name("y" if len(found) == 1 else f"y_{k}") for k in range(len(found))]
-        described = []
-        for name, value in zip(names, found, strict=True):
-            if value.lengths:
-                perm = [1, 0, *range(2, 2 + len(value.shape))]
-                graph.nodes.append(graph.onnx.helper.make_node("Transpose", [value.name], [name], perm=perm))
-            else:
-                graph.call(value.name, name)
-            axes = ["batch", "time"] if value.lengths else ["batch"]
-            described.append(graph.info(name, value.dtype, [*axes, *value.shape]))
-        criterion = getattr(head, "criterion", None)
-        if kind_of(criterion) == "loss:crf":
-            for part in ("transitions", "start", "end"):
-                tensor = getattr(criterion, part)
-                name = graph.name(part)
-                graph.call(graph.weight(tensor, f"head.criterion.{part}"), name)
-                described.append(graph.info(name, tensor.dtype, tensor.shape))
-        return described
+        named = {"y" if len(found) == 1 else f"y_{k}": value for k, value in enumerate(found)}
+        crf = getattr(head, "criterion", None)
+        if kind_of(crf) == "loss:crf":
+            named = {"y": viterbi(graph, found[0], crf), "scores": found[0]}
+        return [self.output(graph.name(name), value) for name, value in named.items()]
+
+    def output(self, name: str, value: Value) -> Any:
+        """A value as an output of the graph, (batch, time, ...) or (batch, ...), described."""
+        axes = ["batch", "time"] if value.lengths else ["batch"]
+        perm = [1, 0, *range(2, 2 + len(value.shape))]
+        turned = self.graph.node("Transpose", value.name, perm=perm) if value.lengths else value.name
+        self.graph.call(turned, name)
+        return self.graph.info(name, value.dtype, [*axes, *value.shape])
 
 
 def _first(*modules: Any) -> Iterator[Any]:
