@@ -234,14 +234,14 @@ class X(tinyseq.Layer):
 
 
 def test_two_packages_with_one_name_are_told_apart_by_the_origin(install, source):
-    install("a", {"tinyseq.cells": {"sru": "fake_a:A"}}, "1.0", fake_a=source("A"))
-    install("b", {"tinyseq.cells": {"sru": "fake_b:B"}}, "2.1", fake_b=source("B"))
-    cell = tinyseq.cells["b:sru"](3, scale=2.0)
+    install("a", {"tinyseq.cells": {"turbo": "fake_a:A"}}, "1.0", fake_a=source("A"))
+    install("b", {"tinyseq.cells": {"turbo": "fake_b:B"}}, "2.1", fake_b=source("B"))
+    cell = tinyseq.cells["b:turbo"](3, scale=2.0)
     described = config(cell)
-    assert described == {"class": "cell:sru@1", "from": "b 2.1", "input_size": 3, "scale": 2.0}
+    assert described == {"class": "cell:turbo@1", "from": "b 2.1", "input_size": 3, "scale": 2.0}
     assert type(build(described)) is type(cell)
-    assert type(build({"class": "a:sru", "input_size": 3})).__name__ == "A"
-    assert "say 'a:sru' or 'b:sru'" in messages({"class": "sru", "input_size": 3})[0]
+    assert type(build({"class": "a:turbo", "input_size": 3})).__name__ == "A"
+    assert "say 'a:turbo' or 'b:turbo'" in messages({"class": "turbo", "input_size": 3})[0]
 
 
 def test_a_name_of_two_kinds_needs_the_kind(install, source):

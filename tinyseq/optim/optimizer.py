@@ -1,5 +1,6 @@
 """Optimizer: groups of Parameters with options, and their state, to be saved and taken up again."""
 
+import itertools
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -62,15 +63,39 @@ class Optimizer:
     @lr.setter
     def lr(self, value: float) -> None:
         for group in self.groups:
-            group["lr"] = value
+            group["lr"] = _plain(value)
 
     def step(self) -> None:
         """Update every Parameter that has a gradient."""
+        self._adopt()
         if not self._flat or not all(flat.is_intact() for _, flat in self._flat):
             self._arrange(self._states())
         for group, flat in self._flat:
             flat.ensure_state(self.initial_state(group))
             flat.update(lambda w, g, state, step: self.update(w, g, state, group, step))
+
+    def add_group(self, group: Mapping[str, Any]) -> None:
+        """Train more Parameters from now on, such as {"parameters": model.head, "lr": 1e-4}.
+
+        What the others have learnt stays. Raises ConfigError as the constructor does.
+        """
+        self._adopt()
+        states = self._states()
+        defaults = {k: v for k, v in self.groups[0].items() if k != "parameters"}
+        self._add_group(group, defaults, f"{len(self.groups)}.")
+        self._arrange(states)
+
+    def _adopt(self) -> None:
+        """Take over Parameters that somebody has put into `groups`, and leave those that were taken out."""
+        if sum(len(group["parameters"]) for group in self.groups) == len(self._names):
+            return
+        held = [parameter for group in self.groups for parameter in group["parameters"]]
+        if len(set(held)) < len(held):
+            raise ConfigError(f"A Parameter is twice in the groups of {type(self).__name__}: once is enough.")
+        taken, states = set(self._names.values()), self._states()
+        free = (name for n in itertools.count() if (name := f"added.{n}") not in taken)
+        self._names = {parameter: self._names.get(parameter) or next(free) for parameter in held}
+        self._arrange(states)
 
     def zero_grad(self) -> None:
         """Forget the gradients of all Parameters."""
@@ -84,6 +109,7 @@ class Optimizer:
 
         Arrays are copies in host memory; everything else is what JSON can hold.
         """
+        self._adopt()
         state: dict[str, Any] = {}
         for i, group in enumerate(self.groups):
             for option, value in group.items():
@@ -122,10 +148,10 @@ class Optimizer:
     def _loaded_options(self, i: int, group: Options, left: dict[str, Any], problems: list[str]) -> Options:
         options: Options = {}
         for option in [key for key in group if key != "parameters"]:
+            if f"groups.{i}.{option}" not in left:
+                problems.append(f"groups.{i}.{option} is missing")
             value = left.pop(f"groups.{i}.{option}", None)
             options[option] = tuple(value) if isinstance(value, list) else value
-            if value is None:
-                problems.append(f"groups.{i}.{option} is missing")
         if not problems:
             try:
                 self.check(options)
@@ -156,7 +182,7 @@ class Optimizer:
             raise ConfigError(
                 f"{type(self).__name__} has no option {sorted(unknown)}; its options are {sorted(defaults)}."
             )
-        options = {**defaults, **given}
+        options = {key: _plain(value) for key, value in {**defaults, **given}.items()}
         self.check(options)
         parameters = options["parameters"]
         named: Iterable[tuple[Any, Any]] = (
@@ -202,6 +228,13 @@ class Optimizer:
                 for i, parameter in enumerate(parameters):
                     flat.set_state(i, *states.get(parameter, (0, {})))
                 self._flat.append((group, flat))
+
+
+def _plain(value: Any) -> Any:
+    """A number of NumPy's as Python's, which files can hold."""
+    if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0):
+        return value.item()
+    return tuple(map(_plain, value)) if isinstance(value, tuple) else value
 
 
 def at_least_zero(name: str, options: Options, *keys: str) -> None:

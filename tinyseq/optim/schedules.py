@@ -97,7 +97,7 @@ class Schedule:
 
     def _apply(self) -> None:
         for group, base in zip(self.optimizer.groups, self.base, strict=True):
-            group["lr"] = base * self.factor(self.count)
+            group["lr"] = base * float(self.factor(self.count))
 
     def state_dict(self) -> dict[str, Any]:
         """What `load_state_dict` needs, as JSON can hold it."""

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +15,8 @@ from tinyseq.errors import ConfigError, DataError
 from tinyseq.files import atomic_write
 from tinyseq.registry.annotations import brief
 
-KEY = "tinyseq"
+KEY, CHECK = "tinyseq", "tinyseq.crc32"
+CHECKS = "crc32"  # in the record: of each array
 MAX_HEADER = 2**25
 """Bytes of names, shapes and record; reading a header takes several times its size in memory."""
 
@@ -31,15 +33,16 @@ def write_container(
     # Imported here: neither importing tinyseq nor training without files should pay for it.
     from safetensors.numpy import save
 
-    text = _json(record)
+    contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+    checks = {name: _check(name, array) for name, array in contiguous.items()}
+    text = _json({**record, CHECKS: checks})
     if len(text) > MAX_HEADER // 2:
         raise ConfigError(
             f"The record for {path} is {len(text):,} bytes of JSON, more than {MAX_HEADER // 2:,}: "
             "keep large data in a file of its own."
         )
-    contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     try:
-        atomic_write(path, save(contiguous, metadata={KEY: text}))
+        atomic_write(path, save(contiguous, metadata={KEY: text, CHECK: str(zlib.crc32(text.encode()))}))
     except OSError as error:
         raise DataError(
             f"{path} cannot be written: {error.strerror or error}; choose another place."
@@ -49,13 +52,22 @@ def write_container(
 class Container:
     """An open file: its record, the shapes and types of its arrays, and each array when asked for."""
 
-    def __init__(self, path: Path, file: Any) -> None:
+    def __init__(self, path: Path, file: Any, verify: bool = True) -> None:
         self.path = path
         self._file = file
         slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 (it is no dict)
         self.shapes: dict[str, tuple[int, ...]] = {name: tuple(s.get_shape()) for name, s in slices.items()}
         self.dtypes: dict[str, str] = {name: s.get_dtype() for name, s in slices.items()}
-        self.record = _record(path, (file.metadata() or {}).get(KEY))
+        metadata = file.metadata() or {}
+        self.record = _record(path, metadata.get(KEY))
+        checks = self.record.pop(CHECKS, None)  # files of tinyseq 0.1 have none
+        self._checks: Any = checks if verify else None
+        if not verify or (checks is None and CHECK not in metadata):
+            return
+        if str(zlib.crc32(metadata[KEY].encode())) != metadata.get(CHECK) or not isinstance(checks, dict):
+            raise _damaged(path, "its record")
+        if checks.keys() != self.shapes.keys():
+            raise _damaged(path, "its list of arrays")
 
     @property
     def size(self) -> int:
@@ -63,21 +75,43 @@ class Container:
         return sum(math.prod(shape) for shape in self.shapes.values())
 
     def array(self, name: str) -> Array:
-        """One array, read now."""
+        """One array, read now. Raises DataError if it is not what was written."""
         array: Array = self._file.get_tensor(name)
+        if self._checks is not None and self._checks[name] != _check(name, array):
+            raise _damaged(self.path, f"the array {brief(name)}")
         return array
 
 
+def _check(name: str, array: Array) -> int:
+    """A checksum of an array, its name, shape and type: CRC-32 finds what disks and copies do to a file.
+
+    zlib's takes a second for some gigabytes. It is no guard against somebody who means to deceive.
+    """
+    about = f"{name} {array.dtype.str} {array.shape}".encode()
+    data: Any = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+    return zlib.crc32(data, zlib.crc32(about))
+
+
+def _damaged(path: Path, what: str) -> DataError:
+    return DataError(
+        f"{path} is damaged: {what} is not what was written (its checksum differs); take another copy of the "
+        "file."
+    )
+
+
 @contextmanager
-def open_container(path: str | os.PathLike[str]) -> Iterator[Container]:
-    """The container in the file `path`. Raises DataError, in one sentence, for anything else."""
+def open_container(path: str | os.PathLike[str], *, verify: bool = True) -> Iterator[Container]:
+    """The container in the file `path`, with its checksums compared unless `verify` is False.
+
+    Raises DataError, in one sentence, for anything else.
+    """
     from safetensors import SafetensorError, safe_open
 
     path = Path(path)
     check_header(path)
     try:
         with safe_open(path, framework="numpy") as file:
-            yield Container(path, file)
+            yield Container(path, file, verify)
     except SafetensorError as error:
         raise DataError(f"{path} is no safetensors file, or was cut short ({brief(str(error))}).") from None
     except OSError as error:
@@ -114,8 +148,20 @@ def _refuse(constant: str) -> None:
     raise ValueError(constant)
 
 
+def _plain(value: Any) -> Any:
+    """NumPy's numbers as Python's, paths as strings; in lists and dicts, too."""
+    if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0):
+        return value.item()
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list) else value
+
+
 def _json(record: Mapping[str, Any]) -> str:
     try:
+        record = _plain(dict(record))
         text = json.dumps(record, allow_nan=False)
         same = json.loads(text) == record
     except (TypeError, ValueError, RecursionError) as error:

@@ -55,13 +55,14 @@ def save(path: str | os.PathLike[str], model: Module, extra: Mapping[str, Any] |
     write_container(path, arrays, record)
 
 
-def load(path: str | os.PathLike[str]) -> Module:
-    """The model in a file that `save` wrote, in training mode, on the backend in use.
+def load(path: str | os.PathLike[str], *, verify: bool = True) -> Module:
+    """The model in a file that `save` wrote, in evaluation mode, on the backend in use.
 
     Only registered names are imported, and no random number is drawn. Raises DataError, in one sentence, for
-    a file that is missing, damaged or not a model; PluginError, with its name, for a missing package.
+    a file that is missing, damaged or not a model; PluginError, with its name, for a missing package. With
+    verify=False the checksums of a damaged file are not compared, so its values may be any.
     """
-    with open_container(path) as file:
+    with open_container(path, verify=verify) as file:
         description = _describe(file)
         model, mistakes = _blank(description.config, file.size)
         if any(mistake.is_plugin for mistake in mistakes):
@@ -77,7 +78,7 @@ def load(path: str | os.PathLike[str]) -> Module:
         for name, parameter in model.named_parameters():
             array = file.array(name)
             parameter.move(backend_of(parameter.data).asarray(array, array.dtype))
-    return model
+    return model.eval()
 
 
 def describe(path: str | os.PathLike[str]) -> Description:

@@ -28,6 +28,7 @@ from tinyseq.training.checkpoints import (
 from tinyseq.training.interrupts import Interrupts, Stopped, deferred_interrupts
 from tinyseq.training.monitor import Monitor, values
 from tinyseq.training.objectives import Objective, whole_sequences
+from tinyseq.training.options import first_rates, keep_new_options, options_of
 from tinyseq.training.records import Epoch, History, Progress, Tally
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -88,6 +89,7 @@ class Trainer:
         self.progress = Progress()
         self.state: Any = None  # carried from batch to batch within an epoch
         self._begun = False
+        self._options = options_of(optimizer)  # as the run begins; a resumed one has to begin alike
         self._tried = False  # whether the model reads what it is to predict
         self._best: Arrays | None = None
         self._saved_at = time.monotonic()
@@ -139,8 +141,14 @@ class Trainer:
 
     def train_epoch(self, batches: Iterable[Any]) -> None:
         """One step per batch, for those of this epoch that are still to come."""
-        progress = self.progress
         self.model.train()
+        try:
+            self._train_epoch(batches)
+        finally:
+            self.model.eval()  # whoever predicts next gets the model's answer, without dropout
+
+    def _train_epoch(self, batches: Iterable[Any]) -> None:
+        progress = self.progress
         with bar(batches, f"epoch {progress.epoch + 1}", done=progress.batch, show=self.bars) as shown:
             before = time.perf_counter()
             for group in _groups(self._rest_of_epoch(batches), self.accumulate):
@@ -245,6 +253,7 @@ class Trainer:
         if self._best is None:
             raise DataError("There is no best epoch yet: fit() has finished none.")
         self.model.load_state_dict(self._best)
+        self.model.eval()
 
     def save(self) -> None:
         """Put a checkpoint of everything into the directory, if there is one."""
@@ -264,6 +273,7 @@ class Trainer:
             "schedule": None if self.schedule is None else self.schedule.state_dict(),
             "random": random.get_state(),
             "notes": self.notes,
+            "options": self._options,
         }
         write_checkpoint(self.directory / CHECKPOINT, arrays, record)
         self._saved_at = time.monotonic()
@@ -271,23 +281,46 @@ class Trainer:
     def resume(self) -> None:
         """Take everything up again where the directory's checkpoint left it; `fit` then goes on bit for bit.
 
-        Raises DataError for a checkpoint that is missing, cut short, foreign, or of another model.
+        Options that the optimizer was now made with, other than those of the run, stay, with a warning.
+        Raises DataError for a checkpoint that is missing, damaged, foreign, or of another model; then nothing
+        is changed.
         """
         if self.directory is None:
             raise ConfigError("resume() needs the directory of the run: Trainer(..., directory=...).")
-        arrays, record = read_checkpoint(self.directory / CHECKPOINT)
+        path = self.directory / CHECKPOINT
+        arrays, record = read_checkpoint(path)
+        schedule = self.schedule.state_dict() if self.schedule is not None else None
+        before = (self.model.state_dict(), self.optimizer.state_dict(), schedule, random.get_state())
+        try:
+            self._take_up(arrays, record)
+        except BaseException as error:
+            self.model.load_state_dict(before[0])
+            self.optimizer.load_state_dict(before[1])
+            if self.schedule is not None and before[2] is not None:
+                self.schedule.load_state_dict(before[2])
+            random.set_state(before[3])
+            if isinstance(error, KeyError | TypeError | ValueError | AttributeError | IndexError):
+                raise DataError(
+                    f"{path} is damaged: its record is not that of a training run "
+                    f"({type(error).__name__}: {error})."
+                ) from error
+            raise
+
+    def _take_up(self, arrays: Arrays, record: dict[str, Any]) -> None:
         self.model.load_state_dict(part(arrays, "model"))
         self.optimizer.load_state_dict(record["optimizer"] | part(arrays, "optimizer"))
+        rates = first_rates(self.schedule)
         if self.schedule is not None:
             self.schedule.load_state_dict(record["schedule"] or {})
-        self.progress = Progress.from_record(record["progress"])
-        carried = part(arrays, "state")
+        keep_new_options(self.optimizer, self.schedule, rates, self._options, record.get("options"))
+        progress = Progress.from_record(record["progress"])
+        carried, state = part(arrays, "state"), None
         if carried:
             like = self.model.initial_state(len(carried["0"]))
             leaves = [_constant(carried[str(i)], leaf) for i, leaf in enumerate(flatten(like))]
-            self.state = rebuild(like, iter(leaves))
-        self._best = part(arrays, "best") or None
+            state = rebuild(like, iter(leaves))
         random.set_state(record["random"])
+        self.progress, self.state, self._best = progress, state, part(arrays, "best") or None
         self._begun = True
 
     def _refuse_sight_ahead(self, batch: Any) -> None:
