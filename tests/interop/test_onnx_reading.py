@@ -28,6 +28,10 @@ REFUSED = {
         [f"test_training_dropout{rest}" for rest in ("", "_default", "_mask", "_default_mask")],
         "draws random numbers",
     ),
+    **{
+        f"test_scatter_elements_with_reduction_{how}": "reductions none and add"
+        for how in ("mul", "max", "min")
+    },
     "test_scan_sum": "Scan is read from opset 9 on",
 }
 
@@ -75,7 +79,7 @@ def test_the_node_tests_of_onnx() -> None:
     for prefix, count in (("test_simple_rnn", 5), ("test_gru", 6), ("test_lstm", 6), ("test_sce", 68)):
         assert len([name for name in passed if name.startswith(prefix)]) == count, prefix
     assert len([name for name in passed if name.startswith("test_nllloss")]) == 36
-    assert len(passed) > 800
+    assert len(passed) > 850
 
 
 def recurrent_model(

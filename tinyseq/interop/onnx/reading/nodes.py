@@ -160,11 +160,20 @@ def _sum(x: Any, axes: Any, *, keepdims: bool) -> Any:
     return found if found.dtype == x.dtype else found.astype(x.dtype)
 
 
+def _product(x: Any, axes: Any, *, keepdims: bool) -> Any:
+    """Slice by slice, so that a 0 among them does not spoil the gradient of the others."""
+    shape = [1 if i in axes else n for i, n in enumerate(x.shape)]
+    for axis in axes:
+        ones = constant(np.ones([1 if i == axis else n for i, n in enumerate(x.shape)], x.dtype))
+        x = functools.reduce(ops.multiply, ops.split(x, x.shape[axis], axis) if x.shape[axis] else [], ones)
+    return x.reshape(shape) if keepdims else ops.squeeze(x.reshape(shape), tuple(axes))
+
+
 def _log_sum_exp(x: Any, axes: Any, *, keepdims: bool) -> Any:
     return ops.logsumexp(x, axes, keepdims=keepdims)
 
 
-_SUMS: tuple[Any, ...] = (_sum, ops.max, ops.min, ops.mean, _log_sum_exp)
+_SUMS: tuple[Any, ...] = (_sum, _product, ops.max, ops.min, ops.mean, _log_sum_exp)
 
 
 def _arg(function: Callable[..., Any]) -> Op:
@@ -221,6 +230,7 @@ NODES: dict[str, Op] = {
     "LogSoftmax": lambda c: ops.log_softmax(c[0], axis_of(c, -1, c[0].ndim)),
     "LayerNormalization": _layer_normalization,
     "ReduceSum": _reduction(_sum), "ReduceMean": _reduction(ops.mean),
+    "ReduceProd": _reduction(_product),
     "ReduceMax": _reduction(ops.max, -np.inf), "ReduceMin": _reduction(ops.min, np.inf),
     "ReduceL1": _reduction(lambda x, a, *, keepdims: _sum(ops.abs(x), a, keepdims=keepdims)),
     "ReduceL2": _reduction(lambda x, a, *, keepdims: ops.sqrt(_sum(x * x, a, keepdims=keepdims))),

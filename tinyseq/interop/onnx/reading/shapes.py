@@ -116,6 +116,41 @@ def _gather_nd(c: Call) -> Any:
     return found.reshape((*index.shape[:-1], *x.shape[batch + depth :]))
 
 
+def _scatter_elements(c: Call) -> Any:
+    """Updates put where an index along one axis says, or added there."""
+    x, updates, axis, how = c[0], c[2], axis_of(c, 0, c[0].ndim), c.attr("reduction", "none")
+    if how not in ("none", "add"):
+        raise DataError(f"ScatterElements is read with the reductions none and add, not {how!r}.")
+    index = _indices(c, c[1].numpy(), x.shape[axis]).numpy()
+    if index.shape != updates.shape or any(n > m for n, m in zip(index.shape, x.shape, strict=True)):
+        raise DataError(f"ScatterElements of {updates.shape} by {index.shape} into {x.shape}.")
+    place = list(np.indices(index.shape))
+    place[axis] = index
+    where = np.ravel_multi_index(place, x.shape).reshape(-1)
+    flat = updates.reshape(-1)
+    if how == "add":
+        added = ops.add_at(flat, constant(where), axis=0, size=x.size)
+        return x + added.reshape(x.shape)
+    source = np.full(x.size, -1)
+    source[where] = np.arange(len(where))
+    put = ops.take(flat, constant(source.clip(0)), axis=0) if len(where) else x.reshape(-1)
+    return ops.where(constant(source >= 0), put, x.reshape(-1)).reshape(x.shape)
+
+
+def _top_k(c: Call) -> Any:
+    """The largest or smallest along an axis, sorted; of equal ones the first."""
+    x, (count,), axis = c[0], c.ints(1), axis_of(c, -1, c[0].ndim)
+    if not 0 <= count <= x.shape[axis]:
+        raise DataError(f"TopK of {count} from an axis of {x.shape[axis]}.")
+    values = x.numpy()
+    if c.attr("largest", 1):  # stable from the end, and then turned, keeps the first of equal ones first
+        order = x.shape[axis] - 1 - np.flip(np.argsort(np.flip(values, axis), axis, kind="stable"), axis)
+    else:
+        order = np.argsort(values, axis, kind="stable")
+    index = constant(np.take(order, range(count), axis).astype(np.int64))
+    return ops.take_along_axis(x, index, axis=axis), index
+
+
 def _range(c: Call) -> Any:
     start, limit, delta = (c[k].numpy().item() for k in range(3))
     if delta == 0 or not np.isfinite([start, limit, delta]).all():
@@ -160,5 +195,7 @@ SHAPES: dict[str, Callable[[Call], Any]] = {
     "Size": lambda c: constant(np.array(c[0].size, np.int64)), "Squeeze": _squeeze,
     "Unsqueeze": _unsqueeze, "Transpose": _transpose, "Concat": _concat, "Slice": _slice, "Split": _split,
     "Gather": _gather, "GatherElements": _gather_elements, "GatherND": _gather_nd, "Range": _range,
+    "TopK": _top_k,
+    "ScatterElements": _scatter_elements,
     "ConstantOfShape": _constant_of_shape, "Constant": _constant, "ReverseSequence": _reverse_sequence,
 }  # fmt: skip
