@@ -75,7 +75,8 @@ def read_safetensors(path: str | os.PathLike[str]) -> dict[str, Array]:
     _refuse_others(path)
     check_header(path)
     try:
-        entries = deserialize(path.read_bytes())  # type: ignore[no-untyped-call]
+        read: Any = deserialize  # which has no types
+        entries = read(path.read_bytes())
     except SafetensorError as error:
         raise DataError(f"{path} is no safetensors file, or was cut short ({brief(str(error))}).") from None
     except OSError as error:

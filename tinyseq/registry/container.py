@@ -41,12 +41,23 @@ def write_container(
             f"The record for {path} is {len(text):,} bytes of JSON, more than {MAX_HEADER // 2:,}: "
             "keep large data in a file of its own."
         )
+    data = save(contiguous, metadata={KEY: text, CHECK: str(zlib.crc32(text.encode()))})
     try:
-        atomic_write(path, save(contiguous, metadata={KEY: text, CHECK: str(zlib.crc32(text.encode()))}))
+        atomic_write(path, _in_order(data))
     except OSError as error:
         raise DataError(
             f"{path} cannot be written: {error.strerror or error}; choose another place."
         ) from None
+
+
+def _in_order(data: bytes) -> bytes:
+    """The same file with its metadata sorted: the library has no order, and equal runs have equal files."""
+    end = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:end])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)  # arrays stay aligned
+    return b"".join([len(text).to_bytes(8, "little"), text, memoryview(data)[end:]])
 
 
 class Container:
