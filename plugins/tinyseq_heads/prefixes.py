@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from tinyseq.errors import ConfigError
+from tinyseq.errors import ConfigError, NonFiniteError
 from tinyseq_heads.search import Hypothesis
 
 Array = np.ndarray[Any, Any]
@@ -17,9 +17,19 @@ def prefix_search(log_p: Array, *, blank: int, width: int) -> list[Hypothesis]:
     log_p: log-probabilities (steps, classes). A label sequence is read off many paths, whose probabilities
     are added up; its score is the log of the sum over those that the search saw, which are all if `width`
     is large enough. Source: Hannun et al. (2014), algorithm 1, without a language model.
+
+    Raises ConfigError for a blank that is no class, NonFiniteError where no path is possible.
     """
     if width < 1:
         raise ConfigError(f"Prefix search keeps 1 prefix or more, not width={width}.")
+    if not 0 <= blank < log_p.shape[1]:
+        raise ConfigError(f"Prefix search: blank={blank} is none of the {log_p.shape[1]} classes.")
+    wrong = np.flatnonzero(~np.isfinite(log_p.max(axis=1)))
+    if wrong.size:
+        raise NonFiniteError(
+            f"Prefix search: at step {wrong[0]} no class is possible: the log-probabilities are NaN, inf or "
+            "all -inf. Find their origin with tinyseq.detect_anomaly()."
+        )
     # for each prefix, the log-probability of its paths that end in a blank, and of those that do not
     alive: dict[Labels, tuple[float, float]] = {(): (0.0, -np.inf)}
     labels = [c for c in range(log_p.shape[1]) if c != blank]

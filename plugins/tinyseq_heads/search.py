@@ -107,6 +107,12 @@ def beam_search(
         totals[hoped <= best] = -np.inf
         if not np.isfinite(totals).any():
             break
+    for source, hypotheses in enumerate(found):
+        if not hypotheses:
+            raise NonFiniteError(
+                f"Beam search found nothing to write for source {source}: after some beginning each symbol "
+                "has the log-probability -inf. Leave at least one symbol possible, such as the end."
+            )
     return [sorted(hypotheses, key=lambda h: -h.score) for hypotheses in found]
 
 
@@ -117,9 +123,10 @@ def _continued(totals: Array, log_p: Array) -> tuple[Array, Array, Array]:
     """
     sources, width, classes = log_p.shape
     alive = np.isfinite(totals)
-    if np.isnan(log_p[alive]).any():
+    if not (log_p[alive] < np.inf).all():
         raise NonFiniteError(
-            "Beam search got log-probabilities that are NaN: find their origin with tinyseq.detect_anomaly()."
+            "Beam search got log-probabilities that are NaN or inf: find their origin with "
+            "tinyseq.detect_anomaly()."
         )
     sums = np.where(alive[:, :, None], totals[:, :, None] + log_p, -np.inf).reshape(sources, -1)
     kept = min(width, sums.shape[1])

@@ -8,7 +8,7 @@ from tinyseq import ops, scan
 from tinyseq.backend import to_numpy
 from tinyseq.contracts import Loss, Reduction
 from tinyseq.engine import Tensor
-from tinyseq.errors import ConfigError, ShapeError
+from tinyseq.errors import ConfigError, NonFiniteError, ShapeError
 from tinyseq.nn import Parameter, init
 from tinyseq.pairing import beside, check_classes, check_reduction, paired
 from tinyseq.sequences import Sequences, like, packed
@@ -54,11 +54,11 @@ class CRF(Loss):
     def log_likelihood(self, emissions: Sequences, tags: Sequences) -> Tensor:
         """log p(tags | emissions) of each sequence: (batch,)."""
         paired("CRF", emissions, tags)
-        check_classes("CRF", tags, self.tags, None)
         return self.score(emissions, tags) - self.log_partition(emissions)
 
     def score(self, emissions: Sequences, tags: Sequences) -> Tensor:
         """The score of one path of tags for each sequence: (batch,)."""
+        check_classes("CRF", tags, self.tags, None)
         layout, now = emissions.layout, tags.data
         first = ops.take(self.start, now[: layout.batch], axis=0)
         # the row before row r of step t is the same sequence's in step t - 1, sizes[t - 1] rows earlier
@@ -85,20 +85,32 @@ class CRF(Loss):
         return log_z
 
     def decode(self, predictions: Any) -> Any:
-        """The likeliest tags of each sequence, integers, by the Viterbi algorithm; of equal paths any one."""
+        """The likeliest tags of each sequence, integers, by the Viterbi algorithm; of equal paths any one.
+
+        Raises NonFiniteError, naming the sequence, where no path is possible.
+        """
         emissions = self._emissions(predictions)
         sizes, offsets = emissions.layout.sizes, emissions.layout.offsets
         rows = to_numpy(emissions.data.data)
         transitions, end = self.transitions.numpy(), self.end.numpy()
         best = self.start.numpy() + rows[: sizes[0]]  # of all paths that end in each tag
         last = np.empty(sizes[0], np.int64)  # the last tag of each sequence, longest sequence first
+        scores = np.empty(sizes[0], rows.dtype)  # of each sequence's best path
         back = []  # for each step but the first, where the best path to each tag comes from
         for n, offset in zip(sizes[1:], offsets[1:], strict=True):
             last[n : len(best)] = (best[n:] + end).argmax(1)
+            scores[n : len(best)] = (best[n:] + end).max(1)
             paths = best[:n, :, None] + transitions
             back.append(paths.argmax(1))
             best = paths.max(1) + rows[offset : offset + n]
         last[: len(best)] = (best + end).argmax(1)
+        scores[: len(best)] = (best + end).max(1)
+        impossible = np.flatnonzero(~np.isfinite(scores))
+        if impossible.size:
+            raise NonFiniteError(
+                f"CRF: no path of tags is possible for sequence {emissions.layout.order[impossible[0]]}, as "
+                "its emissions or the transitions are NaN, inf, or -inf for each of them."
+            )
         tags = np.empty(len(rows), np.int64)
         for t in reversed(range(len(sizes))):
             n = sizes[t]

@@ -10,7 +10,7 @@ from tinyseq import ops, primitive, scan
 from tinyseq.backend import to_numpy
 from tinyseq.contracts import Loss, Reduction
 from tinyseq.engine import Tensor
-from tinyseq.errors import ConfigError, DataError, ShapeError
+from tinyseq.errors import ConfigError, DataError, NonFiniteError, ShapeError
 from tinyseq.pairing import beside, check_reduction
 from tinyseq.sequences import Sequences, packed
 
@@ -93,6 +93,13 @@ class CTC(Loss):
     def decode(self, predictions: Any) -> list[Labels]:
         """The labels that the likeliest path of each sequence reads as (Graves et al., 2006: best path)."""
         scores = self._scores(predictions)
+        wrong = np.flatnonzero(~np.isfinite(to_numpy(ops.max(scores.data, axis=1).data)))
+        if wrong.size:
+            sequence, step = scores.layout.locate(wrong[0])
+            raise NonFiniteError(
+                f"CTC: no class is possible for sequence {sequence} at step {step}: its scores are NaN, inf "
+                "or all -inf. Find their origin with tinyseq.detect_anomaly()."
+            )
         best = scores.with_data(ops.argmax(scores.data, axis=1)).to_list()
         paths = [to_numpy(path.data) for path in best]
         return [

@@ -14,8 +14,8 @@ from tinyseq_heads.prefixes import prefix_search
 from tinyseq_losses.ctc import CTC
 
 import tinyseq
-from tinyseq import Sequences
-from tinyseq.errors import ConfigError
+from tinyseq import Sequences, Tensor
+from tinyseq.errors import ConfigError, NonFiniteError
 
 Array = np.ndarray[Any, Any]
 
@@ -87,3 +87,18 @@ def test_scores_are_what_the_loss_says(rng: np.random.Generator) -> None:
 def test_a_search_for_nothing_is_refused() -> None:
     with pytest.raises(ConfigError, match="keeps 1 prefix or more, not width=0"):
         prefix_search(random_rows(0, 2, 2), blank=0, width=0)
+
+
+def test_steps_at_which_nothing_is_possible_are_named() -> None:
+    log_p = random_rows(0, 4, 3)
+    log_p[2] = -np.inf
+    with pytest.raises(NonFiniteError, match=r"at step 2 no class is possible"):
+        prefix_search(log_p, blank=0, width=4)
+    scores = Tensor(np.where(np.arange(6).reshape(2, 3, 1) == 4, np.nan, np.zeros((2, 3, 3))))
+    with pytest.raises(NonFiniteError, match=r"no class is possible for sequence 1 at step 1"):
+        CTC().decode(scores)
+
+
+def test_a_blank_that_is_no_class_does_not_count_from_the_end() -> None:
+    with pytest.raises(ConfigError, match=r"blank=-1 is none of the 3 classes"):
+        prefix_search(random_rows(0, 4, 3), blank=-1, width=4)

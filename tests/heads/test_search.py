@@ -233,3 +233,29 @@ def test_requests_that_make_no_sense() -> None:
         write(model.advance, model.start(), 1, end=END, max_length=0)
     with pytest.raises(NonFiniteError, match="log-probabilities that are NaN"):
         beam_search(lambda ids, s: (np.full((1, 3), np.nan), s), (), 1, width=1, **options)
+
+
+def test_where_no_symbol_is_possible_the_search_says_so() -> None:
+    never = np.full(3, -np.inf)
+
+    def second_source_never(last: Array, state: Any) -> tuple[Array, Any]:
+        return np.where(np.arange(4)[:, None] < 2, np.zeros(3), never), state
+
+    with pytest.raises(NonFiniteError, match=r"nothing to write for source 1: after some beginning"):
+        beam_search(second_source_never, (), 2, end=END, max_length=3, width=2)
+    with pytest.raises(NonFiniteError, match=r"all -inf"):
+        write(lambda last, s: (np.tile(never, (len(last), 1)), s), (), 1, end=END, max_length=3)
+
+
+def test_a_beginning_that_leads_nowhere_is_dropped() -> None:
+    def advance(last: Array, state: Any) -> tuple[Array, Any]:
+        return np.where(last[:, None] == 2, -np.inf, np.log([0.2, 0.2, 0.6])), state
+
+    found = beam_search(advance, (), 1, end=END, max_length=2, width=3)[0]
+    assert [tuple(h.ids.tolist()) for h in found] == [(), (0, 2), (0, 0), (0,)]
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_log_probabilities_that_are_none_are_refused(bad: float) -> None:
+    with pytest.raises(NonFiniteError, match="NaN or inf"):
+        beam_search(lambda last, s: (np.full((len(last), 3), bad), s), (), 1, end=END, max_length=3, width=2)

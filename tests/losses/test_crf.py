@@ -11,7 +11,7 @@ from tinyseq_losses.crf import CRF
 
 import tinyseq
 from tinyseq import Tensor
-from tinyseq.errors import ConfigError, DataError, ShapeError
+from tinyseq.errors import ConfigError, DataError, NonFiniteError, ShapeError
 from tinyseq.sequences import Sequences
 from tinyseq.testing import check_gradients
 
@@ -144,3 +144,29 @@ def test_requests_that_make_no_sense() -> None:
         crf(xs, Sequences.from_list([np.zeros(3, int), np.zeros(2, int)]))
     with pytest.raises(DataError, match="the target 3 of sequence 1 at step 2 is none of the 3 classes"):
         crf(xs, Sequences.from_list([np.array([0, 1]), np.array([0, 1, 3])]))
+
+
+def test_where_no_path_is_possible_decoding_names_the_sequence() -> None:
+    crf, emissions, _ = make([2, 4, 1], 3, 0)
+    emissions[1][2] = -np.inf
+    with pytest.raises(NonFiniteError, match=r"no path of tags is possible for sequence 1"):
+        crf.decode(Sequences.from_list(emissions))
+    emissions[1][2] = 0
+    emissions[2][0] = np.nan
+    with pytest.raises(NonFiniteError, match=r"no path of tags is possible for sequence 2"):
+        crf.decode(Sequences.from_list(emissions))
+
+
+def test_paths_around_what_is_forbidden_are_still_found() -> None:
+    crf, emissions, _ = make([3], 3, 1)
+    crf.transitions.data[0, :] = -np.inf
+    path = tuple(crf.decode(Sequences.from_list(emissions)).to_list()[0].numpy().tolist())
+    scores = all_scores(crf, emissions[0])
+    assert scores[path] == max(scores.values())
+
+
+def test_a_path_with_a_tag_that_is_none_has_no_score() -> None:
+    crf, emissions, tags = make([2, 3], 3, 0)
+    tags[0][1] = -1
+    with pytest.raises(DataError, match=r"target -1 of sequence 0 at step 1"):
+        crf.score(Sequences.from_list(emissions), Sequences.from_list(tags))
