@@ -6,6 +6,7 @@ when saved models of the older one would mean something else.
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -39,6 +40,8 @@ class Cell(Module, ABC):
     version: ClassVar[int] = 1
     input_size: int
     output_size: int
+    runner: "ClassVar[Callable[[Cell], Layer]]"
+    """Recurrent, which stands on a floor above and puts itself here."""
 
     @abstractmethod
     def initial_state(self, batch_size: int) -> Any:
@@ -56,6 +59,10 @@ class Cell(Module, ABC):
         """One step, as `cell(x, state)`."""
         return self.step(x, state)
 
+    def as_layer(self) -> "Layer":
+        """This cell run along every sequence: `tinyseq.Recurrent(cell)`."""
+        return Cell.runner(self)
+
     def zeros(self, batch_size: int, *shape: int) -> Tensor:
         """Zeros (batch_size, *shape) where the cell's Parameters are, in their dtype."""
         like = next(self.parameters(), None)
@@ -68,7 +75,9 @@ class Layer(Module, ABC):
 
     A layer with a state also has `initial_state(batch_size)` and `scan(xs, state=None) -> (ys, final state)`,
     each state a NamedTuple or tuple of Tensors (batch, width) in the caller's order. It may have
-    `stream(state)` for reading one step at a time; see `tinyseq.sequences.stream`.
+    `stream(state)` for reading one step at a time; see `tinyseq.sequences.stream`. It may say where its
+    features have read their whole sequence: `ends = ((4, "last"), (4, "first"))` for four that read forward
+    and four that read backward, or a property; `keeps_ends = True` if they stay where they were.
     """
 
     api: ClassVar[int] = 1
@@ -122,6 +131,12 @@ class Head(Module, ABC):
     @abstractmethod
     def predict(self, features: Any) -> Any:
         """The answer in the task's own terms."""
+
+    def meet(self, encoder: Any) -> None:
+        """Learn where the features come from: a SequenceModel, when it is made, hands over its encoder.
+
+        A head that cannot use it raises ConfigError.
+        """
 
     def metrics(self) -> "dict[str, Metric]":
         """Fresh metrics of the task, by name; none by default."""

@@ -4,6 +4,7 @@ from typing import Any
 
 from tinyseq import Cell, Layer, Recurrent, Sequences
 from tinyseq.errors import ConfigError
+from tinyseq.nn.ends import Ends, reversed_ends
 from tinyseq.sequences import concatenate_features, like, packed
 
 
@@ -38,6 +39,14 @@ class Bidirectional(Layer):
             self.backward_layer = Recurrent(_cell(backward), reverse=True)
 
     sees_ahead = True
+
+    @property
+    def ends(self) -> Ends | None:
+        """Where the features have read their whole sequence: each direction's at its own last step."""
+        ahead, back = getattr(self.forward_layer, "ends", None), getattr(self.backward_layer, "ends", None)
+        if not isinstance(self.backward_layer, Recurrent):
+            back = reversed_ends(back)
+        return None if ahead is None or back is None else ahead + back
 
     @property
     def input_size(self) -> int:

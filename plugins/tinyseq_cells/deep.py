@@ -6,6 +6,7 @@ from typing import Any
 from tinyseq import Cell, Layer, Recurrent, Sequences, Tensor
 from tinyseq.errors import ConfigError
 from tinyseq.nn import Module
+from tinyseq.nn.ends import Ends, ends_of
 from tinyseq.sequences import like, packed, stream
 
 
@@ -35,16 +36,19 @@ class Deep(Layer):
             width = gives
 
     @property
+    def ends(self) -> Ends | None:
+        """Where the features have read their whole sequence: as in the last layer with a say in it."""
+        return ends_of(self.layers)
+
+    @property
     def input_size(self) -> int:
         """The features of each step that go in."""
-        return int(self.layers[0].input_size)
+        return _first_size(self.layers, "input_size")
 
     @property
     def output_size(self) -> int:
         """The features of each step that come out of the last layer."""
-        return next(
-            int(layer.output_size) for layer in reversed(self.layers) if hasattr(layer, "output_size")
-        )
+        return _first_size(self.layers[::-1], "output_size")
 
     def initial_state(self, batch_size: int) -> tuple[Any, ...]:
         """The state of every layer before its first step."""
@@ -80,3 +84,11 @@ class Deep(Layer):
             return x
 
         return step
+
+
+def _first_size(layers: list[Any], name: str) -> int:
+    """The size that the first layer with one says. Raises AttributeError without any."""
+    for layer in layers:
+        if hasattr(layer, name):
+            return int(getattr(layer, name))
+    raise AttributeError(f"no layer of this Deep has an {name}")

@@ -9,15 +9,16 @@ from tinyseq.evaluation import Accuracy, MacroF1
 from tinyseq.nn import Linear
 from tinyseq.registry import losses
 from tinyseq.sequences import packed
-from tinyseq_heads.pooling import Pooling, pooling_of
+from tinyseq_heads.pooling import Pooling, meet_pooling, pooling_of
 
 
 class Classifier(Head):
     """Scores for every class from one vector for each sequence: pooled features @ W + b.
 
-    pooling: "last", "mean", "max", "attention", or a function of Sequences. "last" suits a recurrence that
-    reads forward: of a bidirectional one, the last step has read nothing backward. `loss` is cross-entropy
-    unless another is given.
+    pooling: "last", "ends", "mean", "max", "attention", or a function of Sequences. "last" suits a recurrence
+    that reads forward: of a bidirectional one, the last step has read nothing backward. "ends" takes each
+    direction where it has read the whole sequence, in a SequenceModel, whose encoder says where that is.
+    `loss` is cross-entropy unless another is given.
     """
 
     def __init__(
@@ -43,6 +44,10 @@ class Classifier(Head):
         """Log-probabilities (batch, classes)."""
         log_p: Tensor = ops.log_softmax(self.scores(features))
         return log_p
+
+    def meet(self, encoder: Any) -> None:
+        """Let the pooling know what it pools."""
+        meet_pooling(self.pooling, encoder)
 
     def metrics(self) -> dict[str, Metric]:
         """Accuracy and macro F1, without the targets that the loss ignores."""

@@ -16,7 +16,7 @@ from tinyseq.scan import Recurrent, scan
 from tinyseq.scan.state import flatten, rebuild
 from tinyseq.sequences import Sequences, packed
 from tinyseq_heads.attention import Memory, attention_of
-from tinyseq_heads.pooling import Pooling, pooling_of
+from tinyseq_heads.pooling import Pooling, meet_pooling, pooling_of
 from tinyseq_heads.search import Array, Hypothesis, beam_search, check_length, write
 from tinyseq_heads.targets import WithoutEnd, check_targets, shifted
 
@@ -169,6 +169,10 @@ class Decoder(Head):
                 width=width,
                 length_penalty=length_penalty,
             )
+
+    def meet(self, encoder: Any) -> None:
+        """Let the pooling know what it pools."""
+        meet_pooling(self.pooling, encoder)
 
     def metrics(self) -> dict[str, Metric]:
         """The error rate, edits per symbol, and the share of sequences without any; ends do not count."""

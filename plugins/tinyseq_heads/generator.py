@@ -33,6 +33,9 @@ class Generator(Decoder):
             end=end, condition=condition, dropout=dropout, loss=loss, max_length=max_length,
         )  # fmt: skip
 
+    def meet(self, encoder: Any) -> None:
+        """Nothing is pooled."""
+
     def read(self, features: Any) -> Source:
         """The vectors as they are. Raises ShapeError for anything else."""
         if not isinstance(features, Tensor) or features.shape[1:] != (self.input_size,):

@@ -1,21 +1,88 @@
 """One vector from the features of a whole sequence."""
 
+import warnings
 from collections.abc import Callable
 from operator import methodcaller
 from typing import Any
 
 from tinyseq import ops
 from tinyseq.engine import Tensor
-from tinyseq.errors import ConfigError
+from tinyseq.errors import ConfigError, ShapeError
 from tinyseq.nn import Linear, Module, Parameter, init
+from tinyseq.nn.ends import Ends as EndsOf
 from tinyseq.sequences import Sequences, packed
 
 Pooling = Callable[[Sequences], Tensor]
 
-SIMPLE: dict[str, Pooling] = {
-    "last": methodcaller("last"),
-    "mean": methodcaller("mean"),
-    "max": methodcaller("max"),
+
+class Last:
+    """The last step of each sequence, where a backward reading has only begun."""
+
+    def __call__(self, xs: Sequences) -> Tensor:
+        """xs: (steps, width) for each sequence -> (batch, width)."""
+        return xs.last()
+
+    def meet(self, encoder: Any) -> None:
+        """Warn of features that have read a single step at the last one."""
+        ends = getattr(encoder, "ends", None) or ()
+        lost = sum(width for width, end in ends if end == "first")
+        if lost:
+            warnings.warn(
+                f'pooling="last" takes the last step, where {lost} of the {sum(width for width, _ in ends)} '
+                f"features of {type(encoder).__name__}, which read backward, have read that step only: "
+                'pooling="ends" takes each direction where it has read the whole sequence.',
+                UserWarning,
+                stacklevel=5,
+            )
+
+
+class Ends:
+    """Each feature where it has read the whole sequence: the last step, or, if it reads backward, the first.
+
+    As the final states of Keras's and PyTorch's bidirectional layers. Which features read backward, the
+    encoder says, in a SequenceModel; or `ends` does, as in `tinyseq.Layer`.
+    """
+
+    def __init__(self, ends: EndsOf | None = None) -> None:
+        self.ends = ends
+
+    def __call__(self, xs: Sequences) -> Tensor:
+        """xs: (steps, width) for each sequence -> (batch, width). Raises ConfigError before it knows."""
+        if self.ends is None:
+            raise ConfigError(
+                'pooling="ends" has not been told which features read backward: put the head into a '
+                "SequenceModel with its encoder, or pass pooling=Ends(encoder.ends)."
+            )
+        total = sum(width for width, _ in self.ends)
+        if xs.data.shape[1:] != (total,):
+            raise ShapeError(
+                f'pooling="ends" knows the ends of {total} features; these have shape '
+                f"{xs.data.shape[1:]} at each step."
+            )
+        sides = {"last": xs.last(), "first": xs.first()}
+        parts, at = [], 0
+        for width, end in self.ends:
+            parts.append(sides[end][:, at : at + width])
+            at += width
+        pooled: Tensor = ops.concatenate(parts, axis=-1)
+        return pooled
+
+    def meet(self, encoder: Any) -> None:
+        """Ask the encoder. Raises ConfigError if it does not say."""
+        ends = getattr(encoder, "ends", None)
+        if ends is None:
+            raise ConfigError(
+                f'pooling="ends" needs to know which features of {type(encoder).__name__} read backward: let '
+                'its last layer say so, as in ends = ((4, "last"), (4, "first")), or choose "mean" or "max".'
+            )
+        self.ends = ends
+
+
+SIMPLE: dict[str, Callable[[], Pooling]] = {
+    "last": Last,
+    "ends": Ends,
+    "mean": lambda: methodcaller("mean"),
+    "max": lambda: methodcaller("max"),
 }
 
 
@@ -56,4 +123,10 @@ def pooling_of(choice: str | Pooling, input_size: int) -> Pooling:
             f"There is no pooling {choice!r}; choose from {', '.join(SIMPLE)}, attention, or pass a "
             "function of Sequences."
         )
-    return SIMPLE[choice]
+    return SIMPLE[choice]()
+
+
+def meet_pooling(pooling: Any, encoder: Any) -> None:
+    """Let a pooling know what it pools, if it asks."""
+    if hasattr(pooling, "meet"):
+        pooling.meet(encoder)

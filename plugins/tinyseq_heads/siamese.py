@@ -12,7 +12,7 @@ from tinyseq.evaluation import RecallAtK
 from tinyseq.nn import Linear
 from tinyseq.registry import losses
 from tinyseq.sequences import packed
-from tinyseq_heads.pooling import Pooling, pooling_of
+from tinyseq_heads.pooling import Pooling, meet_pooling, pooling_of
 
 
 class Siamese(Head):
@@ -58,6 +58,10 @@ class Siamese(Head):
         half = _half(len(vectors))
         cosines: Tensor = (vectors[:half] * vectors[half:]).sum(axis=-1)
         return cosines
+
+    def meet(self, encoder: Any) -> None:
+        """Let the pooling know what it pools."""
+        meet_pooling(self.pooling, encoder)
 
     def metrics(self) -> dict[str, Metric]:
         """For pairs, how often an anchor's partner is the nearest of its batch; and what the loss reports."""

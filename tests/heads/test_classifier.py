@@ -103,5 +103,5 @@ def test_a_pooling_of_ones_own_and_one_that_is_none() -> None:
     head = Classifier(2, 3, pooling=Sequences.first)
     xs = Sequences.from_list([np.ones((2, 2), "f4"), np.ones((1, 2), "f4")])
     assert head.predict(xs).shape == (2, 3)
-    with pytest.raises(ConfigError, match="no pooling 'first'; choose from last, mean, max, attention"):
+    with pytest.raises(ConfigError, match="no pooling 'first'; choose from last, ends, mean, max, attention"):
         Classifier(2, 3, pooling="first")

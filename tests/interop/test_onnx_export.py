@@ -164,6 +164,7 @@ def sees_ahead(encoder: str) -> bool:
 PAIRS = [(e, h) for e in ENCODERS for h in HEADS if not (h == "language-model" and sees_ahead(e))]
 
 
+@pytest.mark.filterwarnings("ignore:pooling=.last")
 @pytest.mark.parametrize(("encoder", "head"), PAIRS)
 def test_every_layer_under_every_head(encoder: str, head: str) -> None:
     model = random_weights(SequenceModel(Embedding(9, WIDTH), ENCODERS[encoder](), HEADS[head]()))

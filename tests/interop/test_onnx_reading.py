@@ -157,6 +157,7 @@ def test_every_attribute_against_onnxruntime(op: str, gates: int, functions: int
         np.testing.assert_allclose(one.numpy(), other, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.filterwarnings("ignore:pooling=.last")
 @pytest.mark.parametrize(("encoder", "head"), PAIRS)
 def test_what_was_written_is_read(encoder: str, head: str) -> None:
     model = random_weights(SequenceModel(Embedding(9, WIDTH), ENCODERS[encoder](), HEADS[head]()))

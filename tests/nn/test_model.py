@@ -4,9 +4,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tinyseq_cells.deep import Deep
+from tinyseq_cells.gru import GRU
+from tinyseq_heads.classifier import Classifier
 
-from tinyseq import Tensor
-from tinyseq.nn import Embedding, Linear, Module, SequenceModel
+import tinyseq
+from tinyseq import Recurrent, Sequences, Tensor
+from tinyseq.errors import ConfigError
+from tinyseq.nn import Dropout, Embedding, Linear, Module, Residual, SequenceModel, Sequential
 
 
 class Adder(Module):
@@ -60,3 +65,31 @@ def test_an_encoder_without_state_says_so() -> None:
     for call in (lambda: made.initial_state(1), lambda: made.scan([[0]])):
         with pytest.raises(TypeError, match=r"Linear keeps no state, .* call the model itself"):
             call()
+
+
+def test_a_cell_is_run_as_a_layer() -> None:
+    made = SequenceModel(Embedding(3, 2), GRU(2, 4), Classifier(4, 3))
+    assert isinstance(made.encoder, Recurrent)
+    again = tinyseq.build(tinyseq.config(made))
+    assert isinstance(again.encoder, Recurrent)
+    assert again(Sequences.from_list([[0, 1]])).data.shape == (2, 4)
+
+
+@pytest.mark.parametrize(
+    ("embed", "encoder", "head", "message"),
+    [
+        (Embedding(3, 2), GRU(5, 4), Head(), r"Recurrent in the encoder takes 5 features, but is given 2"),
+        (Embedding(3, 2), GRU(2, 4), Classifier(5, 3), r"Classifier in the head takes 5 .* is given 4"),
+        (Embedding(3, 2), Sequential(), Classifier(5, 3), r"Classifier in the head takes 5 .* given 2"),
+        (Embedding(3, 2), Dropout(0.5), Classifier(5, 3), r"Classifier in the head takes 5 .* given 2"),
+        (Embedding(3, 2), Deep(GRU(2, 4)), Classifier(3, 2), r"Classifier in the head takes 3 .* given 4"),
+        (Embedding(3, 2), Residual(Linear(3, 3)), Head(), r"Linear in the encoder takes 3 .* given 2"),
+        (Sequential(Embedding(3, 2), Linear(4, 4)), Sequential(), Head(), r"Linear in the embed .* 2"),
+        (Embedding(3, 2), Deep(Dropout(0.5), GRU(3, 4)), Head(), r"Deep in the encoder takes 3 .* given 2"),
+    ],
+)  # fmt: skip
+def test_sizes_that_do_not_fit_are_found_when_the_model_is_made(
+    embed: Module, encoder: Module, head: Module, message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        SequenceModel(embed, encoder, head)

@@ -10,6 +10,7 @@ from tinyseq.backend import backend_of, to_numpy
 from tinyseq.engine import Tensor
 from tinyseq.errors import ConfigError, DataError, ShapeError
 from tinyseq.nn import init
+from tinyseq.nn.ends import Ends, ends_of
 from tinyseq.nn.module import Module, Parameter
 from tinyseq.sequences import Sequences
 
@@ -96,6 +97,8 @@ class Dropout(Module):
     Source: Srivastava et al. (2014), in the inverted form that leaves evaluation alone.
     """
 
+    keeps_ends = True
+
     def __init__(self, p: float = 0.5) -> None:
         if not 0 <= p < 1:
             raise ConfigError(f"Dropout(p={p!r}): p is a probability in [0, 1); 0 drops nothing.")
@@ -116,6 +119,8 @@ class LayerNorm(Module):
 
     Source: Ba, Kiros and Hinton (2016), equation 4.
     """
+
+    keeps_ends = True
 
     def __init__(self, size: int, *, eps: float = 1e-5) -> None:
         _check_sizes("LayerNorm", size=size)
@@ -138,6 +143,11 @@ class Sequential(Module):
     def __init__(self, *layers: Callable[[Any], Any]) -> None:
         self.layers = layers
 
+    @property
+    def ends(self) -> Ends | None:
+        """Where the features have read their whole sequence; None where a layer does not say."""
+        return ends_of(self.layers)
+
     def forward(self, xs: Any) -> Any:
         """What the last layer gives; xs itself without any layer."""
         for layer in self.layers:
@@ -150,6 +160,11 @@ class Residual(Module):
 
     def __init__(self, layer: Callable[[Any], Any]) -> None:
         self.layer = layer
+
+    @property
+    def ends(self) -> Ends | None:
+        """Where the layer's features have read their whole sequence."""
+        return ends_of([self.layer])
 
     def forward(self, xs: Any) -> Any:
         """xs -> the same shape. Raises ShapeError if the layer gives another."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from tinyseq.engine import Tensor, no_grad
 from tinyseq.errors import ConfigError
-from tinyseq.nn.layers import Embedding
+from tinyseq.nn.layers import Embedding, Residual, Sequential
 from tinyseq.nn.module import Module
 from tinyseq.sequences import Sequences, stream
 
@@ -20,15 +20,51 @@ def _refuse_sight_ahead(module: Any, head: str) -> None:
             )
 
 
+def _size(module: Any, *names: str) -> int | None:
+    """The number of features that a module says that it takes, or gives; None if it does not say."""
+    for name in names:
+        if isinstance(size := getattr(module, name, None), int):
+            return size
+    return None
+
+
+def _width_after(module: Any, width: int | None, what: str) -> int | None:
+    """The number of features after `module`, given `width` of them. Raises ConfigError if it takes others."""
+    if isinstance(module, Sequential):
+        for layer in module.layers:
+            width = _width_after(layer, width, what)
+        return width
+    if isinstance(module, Residual):
+        return _width_after(module.layer, width, what)
+    takes = _size(module, "input_size")
+    if None not in (takes, width) and takes != width:
+        raise ConfigError(
+            f"SequenceModel: {type(module).__name__} in the {what} takes {takes} features, but is given "
+            f"{width}: change one of the sizes."
+        )
+    kept = width if getattr(module, "keeps_ends", False) else None
+    return _size(module, "output_size", "embedding_size") or kept
+
+
 class SequenceModel(Module):
-    """`head` on the features that `encoder` computes from `embed(xs)`."""
+    """`head` on the features that `encoder` computes from `embed(xs)`; a Cell is run as a layer.
+
+    Raises ConfigError for sizes that do not fit, as far as the parts have `input_size` and `output_size`, and
+    for a head that cannot use the encoder.
+    """
 
     def __init__(self, embed: Module, encoder: Module, head: Module) -> None:
+        if hasattr(encoder, "as_layer"):
+            encoder = encoder.as_layer()
+        _width_after(head, _width_after(encoder, _width_after(embed, None, "embed"), "encoder"), "head")
         if getattr(head, "causal", False):
             _refuse_sight_ahead(encoder, type(head).__name__)
         self.embed = embed
         self.encoder = encoder
         self.head: Any = head
+        meet = getattr(head, "meet", None)
+        if meet is not None:
+            meet(encoder)
 
     def forward(self, xs: Any) -> Any:
         """The features of every position."""

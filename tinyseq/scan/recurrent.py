@@ -6,6 +6,7 @@ from typing import Any
 from tinyseq.contracts import Cell, Layer
 from tinyseq.engine import Tensor
 from tinyseq.errors import ConfigError
+from tinyseq.nn.ends import Ends
 from tinyseq.scan.run import scan
 from tinyseq.scan.stream import CompiledStream, EagerStream
 
@@ -34,6 +35,11 @@ class Recurrent(Layer):
     def sees_ahead(self) -> bool:
         """Whether a step's output depends on later steps."""
         return self.reverse
+
+    @property
+    def ends(self) -> Ends:
+        """Where the features have read their whole sequence."""
+        return ((self.output_size, "first" if self.reverse else "last"),)
 
     @property
     def input_size(self) -> int:
@@ -69,3 +75,6 @@ class Recurrent(Layer):
                 "Recurrent(reverse=True) begins with the last step, so it cannot read a stream."
             )
         return (EagerStream if self.compiled is False else CompiledStream)(self.cell, state)
+
+
+Cell.runner = Recurrent
