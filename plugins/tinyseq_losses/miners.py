@@ -54,7 +54,10 @@ def hard(c: Candidates) -> Mined:
 
 
 def hardest(c: Candidates) -> Mined:
-    """The most alike one of each row (Hermans et al., 2017: batch hard); equal ones share the gradient."""
+    """The most alike one of each row; equal ones share the gradient.
+
+    With the hardest positive as well, this is batch-hard mining (Hermans et al., 2017).
+    """
     return _highest(c, _on_device(c))
 
 

@@ -27,14 +27,20 @@ def negative_euclidean(a: Any, b: Any) -> Any:
 
     Needs memory for rows x columns x width numbers.
     """
-    squares = ops.sum(ops.square(ops.expand_dims(a, 1) - ops.expand_dims(b, 0)), -1)
+    squares = -negative_squared_euclidean(a, b)
     return -ops.where(squares > TINY * TINY, ops.sqrt(ops.maximum(squares, TINY * TINY)), 0)
+
+
+def negative_squared_euclidean(a: Any, b: Any) -> Any:
+    """-|a - b|^2 (Schroff et al., 2015); a: (rows, width), b: (columns, width); memory as above."""
+    return -ops.sum(ops.square(ops.expand_dims(a, 1) - ops.expand_dims(b, 0)), -1)
 
 
 SIMILARITIES: dict[str, Similarity] = {
     "cosine": cosine,
     "dot": dot,
     "negative-euclidean": negative_euclidean,
+    "negative-squared-euclidean": negative_squared_euclidean,
 }
 
 

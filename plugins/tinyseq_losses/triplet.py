@@ -16,6 +16,7 @@ from tinyseq_losses.similarity import SIMILARITIES, Similarity, check_vectors, n
 
 Cost = Callable[[Tensor, float], Tensor]
 MeanOver = Literal["mined", "active", "pairs"]
+Positives = Literal["all", "hardest"]
 
 
 def hinge(difference: Tensor, margin: float) -> Tensor:
@@ -47,13 +48,17 @@ class TripletLoss(Loss):
 
     predictions: (batch, width). targets: either their partners, (batch, width), of which row i is the
     positive of row i and the others are negatives; or labels, integers (batch,): rows with the same label
-    are positives of each other, the rest negatives. With partners, `groups`, integers (batch,), keeps rows
-    of one group from being each other's negatives.
+    are positives of each other, the rest negatives; or (positives, negatives), a pair of (batch, width), for
+    triplets of one's own, which are not mined: each counts. With partners, `groups`, integers (batch,), keeps
+    rows of one group from being each other's negatives.
 
-    similarity: "cosine", "dot", "negative-euclidean"; miner: "all", "random", "easy", "semi-hard", "hard",
-    "hardest", "mean-negative", "closest-negative"; cost: "hinge" or "soft" (without a margin); or functions
-    of one's own. "mean" divides by the number of triplets that are mined, or only that are active, or by
-    the number of pairs. Without triplets, as in a batch of one, the loss is 0 with gradient 0.
+    positives: "all", one pair for each, or "hardest": an anchor is paired with the one that is the least
+    alike; with the "hardest" miner this is batch-hard mining (Hermans et al., 2017).
+
+    similarity: "cosine", "dot", "negative-euclidean", "negative-squared-euclidean"; miner: "all", "random",
+    "easy", "semi-hard", "hard", "hardest", "mean-negative", "closest-negative"; cost: "hinge" or "soft"
+    (without a margin); or functions of one's own. "mean" divides by the number of triplets that are
+    mined, or only that are active, or by the number of pairs. Without triplets, as in a batch of one, the loss is 0 with gradient 0.
     """
 
     def __init__(
@@ -63,6 +68,7 @@ class TripletLoss(Loss):
         miner: str | Miner = "closest-negative",
         cost: str | Cost = "hinge",
         margin: float = 0.25,
+        positives: Positives = "all",
         mean_over: MeanOver = "mined",
         reduction: Reduction = "mean",
     ) -> None:
@@ -70,6 +76,9 @@ class TripletLoss(Loss):
             raise ConfigError(f"TripletLoss: margin is finite and not negative; got {margin}.")
         if mean_over not in ("mined", "active", "pairs"):
             raise ConfigError(f"TripletLoss: mean_over is 'mined', 'active' or 'pairs', not {mean_over!r}.")
+        if positives not in ("all", "hardest"):
+            raise ConfigError(f"TripletLoss: positives is 'all' or 'hardest', not {positives!r}.")
+        self.positives = positives
         self.similarity: Similarity = named("similarity", similarity, SIMILARITIES)
         self.miner: Miner = named("miner", miner, MINERS)
         self.cost: Cost = named("cost", cost, COSTS)
@@ -108,6 +117,8 @@ class TripletLoss(Loss):
 
     def _mine(self, predictions: Any, targets: Any, groups: Any) -> tuple[Tensor, Mined]:
         """The similarities (pairs, 1) to the positives, and the mined negatives."""
+        if isinstance(targets, tuple):
+            return self._given(predictions, targets, groups)
         if not isinstance(targets, Tensor):
             targets = beside(predictions, targets)
         if targets.dtype.kind in "iu":
@@ -117,6 +128,22 @@ class TripletLoss(Loss):
         else:
             candidates = self._by_partner(predictions, targets, groups)
         return candidates.positive, self.miner(candidates)
+
+    def _given(self, anchors: Tensor, others: tuple[Any, ...], groups: Any) -> tuple[Tensor, Mined]:
+        """Triplets of the caller's own. Raises ConfigError for what has no meaning for them."""
+        if len(others) != 2 or groups is not None:
+            raise ConfigError(
+                "TripletLoss: triplets of your own are loss(anchors, (positives, negatives)), without groups."
+            )
+        similarities = []
+        for rows in others:
+            given = rows if isinstance(rows, Tensor) else beside(anchors, rows)
+            check_vectors("TripletLoss", anchors, given)
+            every = self.similarity(anchors, given)
+            diagonal = beside(every, np.arange(len(anchors))[:, None])
+            similarities.append(ops.take_along_axis(every, diagonal, axis=1))
+        positive, negative = similarities
+        return positive, Mined(negative, beside(negative, np.ones(negative.shape, bool)))
 
     def _by_partner(self, anchors: Tensor, partners: Tensor, groups: Any) -> Candidates:
         check_vectors("TripletLoss", anchors, partners)
@@ -130,8 +157,10 @@ class TripletLoss(Loss):
         check_vectors("TripletLoss", vectors, vectors)
         labels = _labels(targets, len(vectors))
         same = (labels[:, None] == labels[None, :]) & ~np.eye(len(labels), dtype=bool)
-        anchors, positives = np.nonzero(same)
         similarity = self.similarity(vectors, vectors)
+        if self.positives == "hardest":
+            same = _first_lowest(similarity.numpy(), same)
+        anchors, positives = np.nonzero(same)
         similarity = ops.take(similarity, beside(similarity, anchors), axis=0)
         positive = ops.take_along_axis(similarity, beside(similarity, positives[:, None]), axis=1)
         return Candidates(positive, similarity, labels[anchors][:, None] != labels[None, :], self.margin)
@@ -168,7 +197,11 @@ class MeanClosestTripletLoss(Loss):
         ]  # fmt: skip
 
     def forward(self, predictions: Any, targets: Any, groups: Any = None) -> Tensor:
-        """The loss of all pairs, reduced."""
+        """The loss of all pairs, reduced. Raises ConfigError for triplets, which leave nothing to mine."""
+        if isinstance(targets, tuple):
+            raise ConfigError(
+                "MeanClosestTripletLoss mines its triplets: give triplets of your own to TripletLoss."
+            )
         mean, closest = (part(predictions, targets, groups) for part in self.parts)
         both: Tensor = mean + closest
         return both
@@ -221,6 +254,12 @@ class ActiveTriplets(Metric):
                 stacklevel=2,
             )
         return active / mined
+
+
+def _first_lowest(similarity: np.ndarray[Any, Any], allowed: np.ndarray[Any, Any]) -> Any:
+    """The lowest of each row's allowed similarities, the first of equal ones; none where none is allowed."""
+    lowest = np.where(allowed, similarity, np.inf).argmin(axis=1)
+    return allowed & (np.arange(len(lowest)) == lowest[:, None])
 
 
 def _labels(values: Any, count: int) -> np.ndarray[Any, Any]:

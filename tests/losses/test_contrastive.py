@@ -74,6 +74,7 @@ def test_info_nce_equals_the_nested_loop(
             "cosine": float(x @ y) / lengths if lengths else 0.0,
             "dot": float(x @ y),
             "negative-euclidean": -math.dist(x, y),
+            "negative-squared-euclidean": -(math.dist(x, y) ** 2),
         }[similarity] / 0.5
 
     losses = []

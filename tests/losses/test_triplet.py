@@ -25,8 +25,9 @@ def alike(kind: str, a: Any, b: Any) -> float:
     dot = math.fsum(x * y for x, y in zip(a, b, strict=True))
     if kind == "dot":
         return dot
-    if kind == "negative-euclidean":
-        return -math.sqrt(math.fsum((x - y) ** 2 for x, y in zip(a, b, strict=True)))
+    if kind.endswith("euclidean"):
+        square = math.fsum((x - y) ** 2 for x, y in zip(a, b, strict=True))
+        return -square if "squared" in kind else -math.sqrt(square)
     lengths = [math.sqrt(math.fsum(x * x for x in v)) for v in (a, b)]
     return dot / (lengths[0] * lengths[1]) if all(lengths) else 0.0
 
@@ -105,7 +106,7 @@ problems: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("combination", [c for c in COMBINATIONS if c[1] != "random"], ids="-".join)
-@settings(max_examples=15)  # of each of 42 combinations
+@settings(max_examples=15)  # of each of 56 combinations
 @given(**problems)
 def test_equals_nested_loops(
     combination: tuple[str, str, str], batch: int, margin: float, tied: bool, labelled: bool, seed: int
@@ -373,3 +374,55 @@ def test_parts_of_ones_own() -> None:
 
     loss = TripletLoss(similarity=manhattan, miner=MINERS["all"], cost=lambda d, margin: ops.square(d))
     assert loss(Tensor([[0.0], [3.0]]), Tensor([[1.0], [5.0]])).item() == (16 + 0) / 2
+
+
+@pytest.mark.parametrize("similarity", SIMILARITIES)
+@given(batch=st.integers(1, 7), margin=st.sampled_from([0.0, 0.25, 2.0]), seed=st.integers(0, 2**32 - 1))
+def test_batch_hard_takes_the_hardest_positive_and_negative_of_each_anchor(
+    similarity: str, batch: int, margin: float, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    vectors, labels = rng.normal(size=(batch, 3)), rng.integers(0, 3, batch)
+    costs = []
+    for i in range(batch):
+        near = [alike(similarity, vectors[i], vectors[j]) for j in range(batch) if labels[j] != labels[i]]
+        own = [
+            alike(similarity, vectors[i], vectors[j])
+            for j in range(batch)
+            if i != j and labels[j] == labels[i]
+        ]
+        if own and near:
+            costs.append(max(max(near) - min(own) + margin, 0))
+    loss = TripletLoss(similarity=similarity, miner="hardest", positives="hardest", margin=margin)
+    right = math.fsum(costs) / max(1, len(costs))
+    assert loss(Tensor(vectors), labels).item() == pytest.approx(right, rel=1e-9, abs=1e-12)
+
+
+@pytest.mark.parametrize("combination", list(itertools.product(SIMILARITIES, COSTS)), ids="-".join)
+@given(rows=st.integers(1, 6), margin=st.sampled_from([0.0, 0.25, 2.0]), seed=st.integers(0, 2**32 - 1))
+def test_triplets_of_ones_own_all_count(
+    combination: tuple[str, str], rows: int, margin: float, seed: int
+) -> None:
+    similarity, cost = combination
+    triplets = np.random.default_rng(seed).normal(size=(3, rows, 4))
+    gaps = [alike(similarity, a, n) - alike(similarity, a, p) for a, p, n in zip(*triplets, strict=True)]
+    costs = [max(g + margin, 0) if cost == "hinge" else np.logaddexp(0, g) for g in gaps]
+    a, p, n = map(Tensor, triplets)
+    for miner in ("closest-negative", "all", "easy"):  # none of which has anything to choose
+        loss = TripletLoss(similarity=similarity, miner=miner, cost=cost, margin=margin, reduction="none")
+        assert loss(a, (p, n)).numpy()[:, 0] == pytest.approx(costs, rel=1e-9, abs=1e-12)
+    assert loss.report(a, (p, n)).mined == rows
+
+
+def test_triplets_of_ones_own_that_make_no_sense() -> None:
+    a = Tensor(np.ones((2, 3)))
+    with pytest.raises(ConfigError, match=r"loss\(anchors, \(positives, negatives\)\), without groups"):
+        TripletLoss()(a, (a, a), np.arange(2))
+    with pytest.raises(ConfigError, match=r"loss\(anchors, \(positives, negatives\)\)"):
+        TripletLoss()(a, (a, a, a))
+    with pytest.raises(ShapeError, match=r"got shapes \(2, 3\) and \(1, 3\)"):
+        TripletLoss()(a, (a, a[:1]))
+    with pytest.raises(ConfigError, match=r"give triplets of your own to TripletLoss"):
+        MeanClosestTripletLoss()(a, (a, a))
+    with pytest.raises(ConfigError, match=r"positives is 'all' or 'hardest', not 'easiest'"):
+        TripletLoss(positives="easiest")  # type: ignore[arg-type]
