@@ -58,7 +58,8 @@ class TripletLoss(Loss):
     similarity: "cosine", "dot", "negative-euclidean", "negative-squared-euclidean"; miner: "all", "random",
     "easy", "semi-hard", "hard", "hardest", "mean-negative", "closest-negative"; cost: "hinge" or "soft"
     (without a margin); or functions of one's own. "mean" divides by the number of triplets that are
-    mined, or only that are active, or by the number of pairs. Without triplets, as in a batch of one, the loss is 0 with gradient 0.
+    mined, or only that are active, or by the number of pairs. Without triplets, as in
+    a batch of one, the loss is 0 with gradient 0.
     """
 
     def __init__(
