@@ -38,6 +38,7 @@ from tinyseq.registry import recipes as recipes
 from tinyseq.registry import register as register
 from tinyseq.registry import save as save
 from tinyseq.scan import Recurrent as Recurrent
+from tinyseq.scan import clear_cache as clear_cache
 from tinyseq.scan import detach as detach
 from tinyseq.scan import explain as explain
 from tinyseq.scan import scan as scan

@@ -1,13 +1,12 @@
 """Compiled steps on the tape: compiled once for each kind of call, one node for a whole batch."""
 
-import threading
-from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
 from tinyseq.backend import Array, words_of
 from tinyseq.engine import Node, Tensor, is_grad_enabled, make_tensor, no_grad
 from tinyseq.scan.eager import Step
+from tinyseq.scan.keeping import Kept, Programs
 from tinyseq.scan.program import Options, Program, Run, library_of
 from tinyseq.scan.segments import run_in_segments, segments_of
 from tinyseq.scan.signature import signature
@@ -16,9 +15,16 @@ from tinyseq.scan.tracing import trace
 from tinyseq.scan.workspace import PREPARED_STEPS, Rows, rows_of
 from tinyseq.sequences import Layout
 
-PROGRAMS_KEPT = 256
-_programs: "OrderedDict[Any, tuple[Program, Any]]" = OrderedDict()
-_lock = threading.Lock()
+_programs = Programs()
+
+
+def clear_cache() -> None:
+    """Forget all compiled steps and give their working memory back; what is needed is compiled anew.
+
+    Both go by themselves with the models that they belong to. This is for a session in which many models of
+    different sizes stay alive.
+    """
+    _programs.clear()
 
 
 def run(
@@ -61,10 +67,11 @@ def program_for(
     form = tuple([(t.shape[1:], t.dtype) for t in (*inputs, *states)])
     fixed = tuple([(t.shape, t.dtype) for t in parameters])
     kind = (key, _form(xs), _form(state), form, fixed, tuple(wanted), home, repr(options))
-    with _lock:
-        if kind in _programs:
-            _programs.move_to_end(kind)
-            return *_programs[kind], parameters
+    owner = getattr(step, "__self__", None)
+    owner = getattr(owner, "lives_with", owner)
+    kept = _programs.find(kind, owner)
+    if kept is not None:
+        return *kept, parameters
     n = len(inputs)
     traced, output_form = trace(
         step,
@@ -75,11 +82,7 @@ def program_for(
         wants_states=any(wanted[n : n + len(states)]),
     )
     program = Program(traced, library_of(inputs[0].data), options)
-    with _lock:
-        _programs[kind] = program, output_form
-        if len(_programs) > PROGRAMS_KEPT:
-            _programs.popitem(last=False)
-    return program, output_form, parameters
+    return *_programs.keep(kind, owner, Kept(program, output_form)), parameters
 
 
 def _form(tree: Any) -> Any:

@@ -25,6 +25,11 @@ class LookUp(Module):
         self.table = table
         self.cell = cell
 
+    @property
+    def lives_with(self) -> Cell:
+        """The module that stays while this is made anew for every batch."""
+        return self.cell
+
     def step(self, ids: Tensor, state: Any) -> tuple[Any, Any]:
         """One step of the cell; ids: (rows,)."""
         return self.cell.step(ops.take(self.table, ids, axis=0), state)

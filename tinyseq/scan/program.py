@@ -86,6 +86,15 @@ class Program:
         )
         self.scratches = Pool(lambda: Memory(self.backward_stores, words, library))
 
+    def hold(self) -> None:
+        """Keep the memory of a run for the next."""
+        self.workspaces.keeps = self.scratches.keeps = True
+
+    def release(self) -> None:
+        """Give back the memory of all runs, those to come included, until `hold` is called."""
+        self.workspaces.release()
+        self.scratches.release()
+
     def _divide_memory(self) -> None:
         """Stores to keep from forward to backward, and those that only the backward pass needs.
 

@@ -264,6 +264,7 @@ class Pool:
 
     def __init__(self, make: Any) -> None:
         self._make, self._free = make, []  # type: ignore[var-annotated]
+        self.keeps = True  # what is given back, for the next run
         self._lock = threading.RLock()  # garbage collection may give a run's back in the middle of `take`
 
     def take(self, rows: Rows) -> Any:
@@ -279,7 +280,14 @@ class Pool:
     def give(self, item: Any) -> None:
         """Take back what was lent."""
         with self._lock:
-            self._free.append(item)
+            if self.keeps:
+                self._free.append(item)
+
+    def release(self) -> None:
+        """Forget what is free now, and what is given back from now on."""
+        with self._lock:
+            self.keeps = False
+            self._free.clear()
 
 
 def library_of(array: Array) -> Any:
