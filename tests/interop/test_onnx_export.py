@@ -213,6 +213,12 @@ def test_features_of_tokens() -> None:
     check(model, Sequences.from_list(tokens))
 
 
+@pytest.mark.parametrize("encoder", ["grus", "both ways", "reversed"])
+def test_pooling_where_each_direction_has_read_everything(encoder: str) -> None:
+    head = tinyseq.heads["classifier"](WIDTH, 4, pooling="ends")
+    check(random_weights(SequenceModel(Embedding(9, WIDTH), ENCODERS[encoder](), head)), ids_of([3, 7, 1, 5]))
+
+
 def test_tied_weights_are_written_once() -> None:
     embed = Embedding(50, WIDTH)
     tied = SequenceModel(
