@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from planted import cells, layers, losses
+from planted import cells, layers, losses, others
 from planted.parts import Plain, gated_formula
 
 from tinyseq import random
 from tinyseq.errors import ConfigError
-from tinyseq.nn import Embedding
+from tinyseq.nn import Embedding, init
+from tinyseq.optim import Adam
 from tinyseq.registry import cells as registered_cells
 from tinyseq.scan import Recurrent
 from tinyseq.testing import check, conformance, laws_of
@@ -106,7 +107,7 @@ def test_a_report_counts_what_ran_of_what_applies() -> None:
             "skip: a cell has no law 'L1'; its laws are C1, C2, ",
         ),
         (
-            Plain,
+            layers.TwoWays,
             {"cases": CASE, "context": "all"},
             "context='all': choose from position, past, future, both, halves.",
         ),
@@ -255,3 +256,74 @@ def test_a_conformance_test_leaves_out_what_does_not_apply() -> None:
     ids = [param.id for param in mark.args[1]]
     assert "Plain-C1-sizes-case0" in ids
     assert not [id for id in ids if "C15" in id]
+
+
+@pytest.mark.parametrize(
+    ("component", "declared", "message"),
+    [
+        (
+            Adam,
+            {"ignored": 3},
+            r"ignored= says nothing here: no law of the kind 'optimizer' .* It is for loss",
+        ),
+        (Adam, {"inputs": 3}, r"inputs= says nothing here"),
+        (cells.Plain, {"context": "both"}, r"context= says nothing here: .* 'cell' .* It is for layer"),
+        (cells.Plain, {"mines": True}, r"mines= says nothing here"),
+        (others.Tagger, {"reference": print}, r"reference= says nothing here"),
+        (init.zeros, {"reference": print}, r"reference= says nothing here"),
+        (cells.Plain, {"refrence": print}, r"no refrence=; what can be declared: kind, inputs, reference"),
+        (cells.Plain, {"reference": 3}, r"reference= is a function in plain NumPy, not int"),
+        (cells.Plain, {"skip": "C1"}, r"skip= is a dict"),
+        (cells.Plain, {"cases": "LSTM"}, r"cases= is a list of cases"),
+        (cells.Plain, {"cases": {"input_size": 3}}, r"cases= is a list of cases"),
+    ],
+)
+def test_what_no_law_would_look_at_is_refused(component: Any, declared: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        check(component, **declared)
+
+
+def test_an_optimizer_is_compared_with_its_reference() -> None:
+    report = check(Adam, reference=lambda *a: 0)
+    assert [outcome.law.id for outcome in report.failures] == ["O4"]
+    assert check(Adam, reference=others.adam).ok
+
+
+class NoState(Plain):
+    def initial_state(self, batch_size: int) -> Any:
+        return self.not_there
+
+
+class NoStep(Plain):
+    def step(self, x: Any, state: Any) -> Any:
+        return self.not_there
+
+
+class NotMade(Plain):
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        raise ValueError(f"not {hidden_size}")
+
+
+class NoUpdate(Adam):
+    def update(self, *args: Any) -> None:
+        raise ValueError("not today")
+
+
+@pytest.mark.parametrize(
+    ("component", "hint"),
+    [
+        (NoState, "initial_state: The state before the first step: a NamedTuple of Tensors"),
+        (NoStep, "step: The output and the next state; x: (rows, input_size)"),
+        (NotMade, "__init__: makes the cell from the arguments of the case."),
+        (NoUpdate, "update: Change w and the arrays of `state` in place by gradient g"),
+    ],
+)
+def test_what_never_runs_is_said_once_with_what_its_method_promises(component: Any, hint: str) -> None:
+    report = check(component, draws=0)
+    (failure,) = report.failures
+    assert hint in failure.message
+    assert "Usually" not in failure.message
+    others = [o for o in report.outcomes if o.state != "does not apply" and o is not failure]
+    assert {o.message for o in others} == {f"it could not run either: see {failure.law.id}"}
+    assert f"1 of {len(others) + 1} laws that apply were tried, 1 broken" in report.summary
+    assert str(report).count(failure.message.splitlines()[0]) == 1

@@ -175,8 +175,8 @@ class _Reading:
             value = value.fget if isinstance(value, property) else getattr(value, "__func__", value)
             if isinstance(value, FunctionType):
                 if id(value) not in self._seen and not is_library(value.__module__):
-                    inner = None if owner is None else self._class_part(value, owner)
-                    found.append((name, self._part(value), inner))
+                    part = self._part(value)  # first, as a method may name itself, by way of super()
+                    found.append((name, part, None if owner is None else self._class_part(value, owner)))
             elif isinstance(value, type) or not hasattr(value, "__get__"):
                 found.append((name, self._part(value)))
         return tuple(found)

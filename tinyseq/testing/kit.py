@@ -2,23 +2,20 @@
 
 import importlib.util
 import inspect
-import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from tinyseq import random
 from tinyseq.backend import use
 from tinyseq.errors import ConfigError
 from tinyseq.testing.law import CannotRun, DoesNotApply, Example, Law, Violation, laws_of
+from tinyseq.testing.probe import never_runs, place
 from tinyseq.testing.report import Outcome, Report
-from tinyseq.testing.subject import CONTEXTS, KINDS, Case, Declared, Subject, Undeclared, kind_of
+from tinyseq.testing.subject import CONTEXTS, KINDS, USES, Case, Declared, Subject, Undeclared, kind_of
 
 DRAWS = 5
 SEEDS = 99  # up to 99: among larger numbers Hypothesis mixes those of whichever modules are loaded
-
-_PACKAGE = str(Path(__file__).parents[1])
 
 
 def check(
@@ -56,14 +53,16 @@ def conformance(
     (predictions, targets), arrays with sum(lengths) rows, or Sequences if it reads those; for a head or a
     model the number of classes, or (head, rng, lengths) -> (features, targets).
     reference: its formula in plain NumPy; for a cell (cell, x, state) -> (y, state) of one row, for a layer
-    (layer, xs) -> ys of one sequence, for a loss (loss, predictions, targets) -> loss.
+    (layer, xs) -> ys of one sequence, for a loss (loss, predictions, targets) -> loss, for a metric (metric,
+    batches) -> figure, for an op (*arrays) -> result, for an optimizer (optimizer, weights, gradients) -> the
+    weights after a step with each of the gradients.
     context: the steps that a layer's output depends on: "position", "past", "future", "both", or "halves"
     (features of a reading from the start, then those of one from the end).
     ignored: the target that a loss ignores, or a function of the loss that gives it.
     mines: whether a loss, or a head, compares the rows or sequences of a batch with each other.
     skip: law ids with the reason why each is not tried.
 
-    Raises ConfigError for a declaration that makes no sense.
+    Raises ConfigError for a declaration that makes no sense, or that no law of the kind looks at.
     """
     import pytest
 
@@ -96,6 +95,8 @@ def _trials(
     component: Any, cases: Sequence[Case] | None, declared: Mapping[str, Any]
 ) -> Iterator[tuple[Law, Subject]]:
     said = _declared(component, declared)
+    if isinstance(cases, str | bytes | Mapping):
+        raise ConfigError("cases= is a list of cases: cases=[dict(...), ...].")
     if cases is not None and not cases:
         raise ConfigError("The conformance kit needs at least one case: cases=[dict(...), ...].")
     for case in default_cases(component, said.kind) if cases is None else cases:
@@ -110,6 +111,21 @@ def _declared(component: Any, given: Mapping[str, Any]) -> Declared:
     kind = options.pop("kind", None) or kind_of(component)
     if kind not in KINDS:
         raise ConfigError(f"There is no kind {kind!r}; choose from {', '.join(KINDS)}.")
+    for option, value in options.items():
+        kinds = USES.get(option, KINDS)
+        if option not in (*USES, "skip"):
+            raise ConfigError(
+                f"The kit has no {option}=; what can be declared: kind, {', '.join(USES)}, skip."
+            )
+        if value is not False and kind not in kinds:
+            raise ConfigError(
+                f"{option}= says nothing here: no law of the kind {kind!r} looks at it. It is for "
+                f"{', '.join(kinds)}."
+            )
+    if (reference := options.get("reference")) is not None and not callable(reference):
+        raise ConfigError(f"reference= is a function in plain NumPy, not {type(reference).__name__}.")
+    if not isinstance(options.get("skip", {}), Mapping):
+        raise ConfigError("skip= is a dict of law ids with the reason why each is not tried.")
     context = options.get("context")
     if context not in (None, *CONTEXTS):
         raise ConfigError(f"context={context!r}: choose from {', '.join(CONTEXTS)}.")
@@ -152,6 +168,11 @@ def _outcome(law: Law, subject: Subject, draws: int) -> tuple[Any, str]:
         return "skipped", subject.declared.skip[law.id]
     with _undisturbed():
         try:
+            if said := never_runs(subject):
+                if subject.said:
+                    return "skipped", f"it could not run either: see {subject.said}"
+                subject.said = law.id
+                raise _Broken(said)
             for example in law.examples:
                 _try(law, subject, example)
             if draws and law.shortest is not None and importlib.util.find_spec("hypothesis"):
@@ -177,7 +198,7 @@ def _try(law: Law, subject: Subject, example: Example) -> None:
     except Violation as error:
         found = str(error)
     except Exception as error:
-        found = f"it raised {type(error).__name__}: {error}\n    {_place(error)}"
+        found = f"it raised {type(error).__name__}: {error}\n    {place(error)}"
     else:
         return
     raise _Broken(
@@ -185,13 +206,6 @@ def _try(law: Law, subject: Subject, example: Example) -> None:
         f"  Counterexample: {subject.label}, {example}: {found}\n"
         f"  Usually: {law.usually}."
     )
-
-
-def _place(error: Exception) -> str:
-    """The innermost line that is not tinyseq's own, or the innermost of all."""
-    frames = traceback.extract_tb(error.__traceback__)
-    theirs = [frame for frame in frames if not frame.filename.startswith(_PACKAGE)] or frames
-    return f"{Path(theirs[-1].filename).name}:{theirs[-1].lineno}: {theirs[-1].line}"
 
 
 def _draw(law: Law, subject: Subject, draws: int) -> None:

@@ -113,6 +113,7 @@ def laws_of(kind: str) -> tuple[Law, ...]:
         "head",
         "metric",
         "others",
+        "training",
     ):
         import_module(f"tinyseq.testing.laws_{family}")
     mine = [law for law in LAWS if kind in law.kinds]

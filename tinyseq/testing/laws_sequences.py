@@ -8,7 +8,7 @@ from tinyseq.engine import Tensor, grad
 from tinyseq.scan import scan
 from tinyseq.scan.state import flatten, tree_map
 from tinyseq.sequences import Sequences
-from tinyseq.testing.law import LONGER, TOGETHER, Example, Violation, array, equal, law
+from tinyseq.testing.law import LONGER, TOGETHER, DoesNotApply, Example, Violation, array, equal, law
 from tinyseq.testing.plays import (
     draws_in_training,
     gradients,
@@ -262,3 +262,46 @@ def forms(s: Subject, example: Example) -> None:
     if not isinstance(ys, Sequences) or not isinstance(dense, Tensor):
         raise Violation(f"Sequences give {type(ys).__name__}, and a Tensor gives {type(dense).__name__}.")
     equal("the output for a Tensor", dense, "for Sequences", ys.to_padded())
+
+
+@law(
+    "C22",
+    "layer",
+    usually="`ends` lists the directions in another order than the features, or mixes up first and last",
+    examples=(Example((3, 2, 4), 0),),
+    shortest=None,
+)
+def ends(s: Subject, example: Example) -> None:
+    """Where `ends` says that features have read their whole sequence, they change with its farthest step.
+
+    Those at the last step change with the first one, those at the first step with the last one.
+    """
+    module = s.build()
+    declared = getattr(module, "ends", None)
+    if declared is None:
+        raise DoesNotApply("it does not say where its ends are")
+    parts = to_parts(make_inputs(s, module, example))
+    ys, _ = run_parts(module, parts, None)
+    total = sum(width for width, _ in declared)
+    if ys[0].ndim != 2 or ys[0].shape[1] != total:
+        raise Violation(
+            f"ends are of {total} features, but the output has shape {ys[0].shape[1:]} at each step."
+        )
+    reads = {"last": np.zeros(total, bool), "first": np.zeros(total, bool)}
+    for seed in range(4):  # activations may be flat for some inputs
+        others = to_parts(make_inputs(s, module, Example(example.lengths, example.seed + seed + 1)))
+        first = [np.concatenate([o[:1], p[1:]]) for p, o in zip(parts, others, strict=True)]
+        last = [np.concatenate([p[:-1], o[-1:]]) for p, o in zip(parts, others, strict=True)]
+        for changed, end, step in ((first, "last", -1), (last, "first", 0)):
+            for y, before in zip(run_parts(module, changed, None)[0], ys, strict=True):
+                reads[end] |= np.abs(y[step] - before[step]) > 1e-12
+    at = 0
+    for width, end in declared:
+        unread = np.flatnonzero(~reads[end][at : at + width])
+        if unread.size:
+            other = "first" if end == "last" else "last"
+            raise Violation(
+                f"feature {at + unread[0]}, said to have read everything at the {end} step, does not change "
+                f"there with the {other} step."
+            )
+        at += width

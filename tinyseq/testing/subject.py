@@ -20,6 +20,15 @@ Case = Mapping[str, Any] | tuple[Any, ...] | Callable[[], Any]
 
 KINDS = ("cell", "layer", "loss", "head", "model", "metric", "optimizer", "initializer", "op")
 
+USES = {
+    "inputs": ("cell", "layer", "loss", "head", "model", "metric", "op"),
+    "reference": ("cell", "layer", "loss", "metric", "optimizer", "op"),
+    "context": ("layer",),
+    "ignored": ("loss",),
+    "mines": ("loss", "head"),
+}
+"""What may be declared, and for which kinds; for any other it would do nothing."""
+
 CONTEXTS = ("position", "past", "future", "both", "halves")
 
 
@@ -48,6 +57,7 @@ class Subject:
         self.case = case
         self.declared = declared
         self.kind = declared.kind
+        self.said = ""  # the law under which it was reported that the component never runs
 
     @property
     def name(self) -> str:

@@ -245,6 +245,17 @@ NEEDS_CUPY: list[tuple[str, str, Any, dict[str, Any]]] = [
     ("constant on the host", "C10", ConstantOnTheHost, {"cases": SIZES}),
 ]
 
+
+class LimitsInTraining(Plain):
+    """Gradients of both modes are right on the tape; compiled, the branch cannot be followed."""
+
+    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        h, _ = super().step(x, state)
+        if self.training and float(ops.max(ops.abs(h)).item()) > 100:
+            h = h * 0.5
+        return h, State(h)
+
+
 PLANTS: list[tuple[str, str, Any, dict[str, Any]]] = [
     ("forget bias on all four gates (Trax)", "C15", ForgetBiasOnEveryGate, {"reference": gated_formula}),
     ("input and forget gates swapped", "C15", SwappedGates, {"reference": gated_formula}),
@@ -274,6 +285,7 @@ PLANTS: list[tuple[str, str, Any, dict[str, Any]]] = [
     ("wrong derivative in a pullback", "C7", WrongPullback, {}),
     ("constant in a pullback", "C9", ConstantInThePullback, {}),
     ("branches on a number", "C13", BranchesOnNumbers, {}),
+    ("branches on a number, in training only", "C21", LimitsInTraining, {}),
     ("pullback needs every output (chainer)", "C14", NeedsEveryOutput, {}),
 ]
 for _, _, _, declared in PLANTS:

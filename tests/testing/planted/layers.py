@@ -160,6 +160,11 @@ class AddsInPlace(Layer):
 
 SIZES = [{"input_size": 3, "hidden_size": 2}]
 
+
+class SaysTheWrongEnds(TwoWays):
+    ends = ((4, "first"), (4, "last"))
+
+
 PLANTS: list[tuple[str, str, Any, dict[str, Any]]] = [
     ("bidirectional that never reverses (Thinc)", "C6", NeverReverses, {"context": "halves"}),
     ("reversed, but not turned back", "C6", NeverTurnsBack, {"context": "halves"}),
@@ -173,6 +178,7 @@ PLANTS: list[tuple[str, str, Any, dict[str, Any]]] = [
     ("batch normalisation", "C2", BatchNormalization, {"context": "position", "inputs": 3, "cases": [(3,)]}),
     ("a Tensor is read with time first", "C19", TakesTimeFirst, {"context": "past"}),
     ("a Tensor gives Sequences", "C19", ForgetsTheForm, {}),
+    ("ends in another order than the features", "C22", SaysTheWrongEnds, {"context": "halves"}),
     ("residual added in place", "C12", AddsInPlace, {"context": "position", "cases": [(3,)]}),
 ]
 for _, _, _, declared in PLANTS:

@@ -98,6 +98,31 @@ class DecaysEverything(Adam):
             parameter.changed()
 
 
+class ForgetsTheBias(Adam):
+    """Running means are used as they are, though they start at 0."""
+
+    def update(self, w: Any, g: Any, state: Any, options: Any, step: int) -> None:
+        super().update(w, g, state, options, 10**6)
+
+
+def adam(optimizer: Adam, w: Any, gradients: Any) -> Any:
+    """Kingma and Ba (2015), algorithm 1."""
+    options = optimizer.groups[0]
+    (b1, b2), m, v = options["betas"], 0.0, 0.0
+    for t, g in enumerate(gradients, 1):
+        m, v = b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * g * g
+        w = w - options["lr"] * (m / (1 - b1**t)) / (np.sqrt(v / (1 - b2**t)) + options["eps"])
+    return w
+
+
+class HoldsAFunction(Adam):
+    """An option that no checkpoint can hold."""
+
+    def __init__(self, parameters: Any, lr: float = 1e-3) -> None:
+        super().__init__(parameters, lr)
+        self.groups[0]["rule"] = np.sign
+
+
 def always_double(shape: Any, dtype: Any = np.float32) -> Any:
     return random.generator().normal(size=shape)
 
@@ -128,6 +153,8 @@ def matrix(rng: np.random.Generator, rows: int) -> Any:
 TAGGING = {"cases": [(3, 4)], "inputs": 4}
 MEASURING = {"cases": [{}], "inputs": scored, "reference": perplexity}
 
+ADAM: dict[str, Any] = {"cases": [{"lr": 0.1}]}
+
 PLANTS: list[tuple[str, str, Any, dict[str, Any]]] = [
     ("one score for all steps", "H1", OneScoreForAll, TAGGING),
     ("prediction normalised over the batch", "H2", PredictsOverTheBatch, TAGGING),
@@ -137,6 +164,8 @@ PLANTS: list[tuple[str, str, Any, dict[str, Any]]] = [
     ("merge forgets the sum", "E1", MergesCountsOnly, MEASURING),
     ("momentum lost when loading", "O2", ForgetsItsMomentum, {"cases": [{"lr": 0.1}]}),
     ("decays what has no gradient", "O3", DecaysEverything, {"cases": [{"lr": 0.1}]}),
+    ("a mean that starts at 0 is not corrected", "O4", ForgetsTheBias, {**ADAM, "reference": adam}),
+    ("an option that no checkpoint can hold", "O5", HoldsAFunction, ADAM),
     ("steps uphill", "O1", Ascends, {"cases": [{"lr": 0.1}]}),
     ("initialiser ignores the dtype", "I1", always_double, {}),
     ("initialiser draws from np.random", "I2", unseeded, {}),
