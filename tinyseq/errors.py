@@ -30,7 +30,9 @@ class TraceError(TinyseqError, TypeError):
 
 
 class ConfigError(TinyseqError, ValueError):
-    """An argument or option with a value that makes no sense."""
+    """An argument or option with a value that makes no sense; `part` is the argument, if it says which."""
+
+    part: str | None = None
 
 
 class DataError(TinyseqError, ValueError):

@@ -19,6 +19,24 @@ def check_reduction(name: str, reduction: Reduction) -> Reduction:
     return reduction
 
 
+def check_id(name: str, option: str, value: Any, count: int | None = None, *, of: str = "class") -> int:
+    """`value`, if it is the number of a class or a symbol: a negative one would count from the end.
+
+    Raises ConfigError, also for one that is none of `count`.
+    """
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not whole or value < 0 or (count is not None and value >= count):
+        most = "or more" if count is None else f"to {count - 1}"
+        raise ConfigError(f"{name}: {option} is the number of a {of}, 0 {most}, not {value!r}.")
+    return int(value)
+
+
+def check_list(name: str, option: str, values: Any) -> None:
+    """Raise ConfigError for a string, which would be taken for a list of its characters."""
+    if isinstance(values, str | bytes):
+        raise ConfigError(f"{name}: {option} is a list, such as [{values!r}], not the string {values!r}.")
+
+
 def paired(name: str, predictions: Any, targets: Any) -> tuple[Tensor, Tensor]:
     """The rows of predictions and targets: two Sequences of the same lengths, or two Tensors (or arrays).
 

@@ -21,6 +21,12 @@ class Deep(Layer):
     def __init__(self, *layers: Module, residual: bool = False) -> None:
         if not layers:
             raise ConfigError("Deep needs at least one layer: Deep(LSTM(64, 128), LSTM(128, 128)).")
+        for i, layer in enumerate(layers):
+            if not isinstance(layer, Module):
+                raise ConfigError(
+                    f"Deep takes Cells and layers; layer {i} is a {type(layer).__name__}: "
+                    "Deep(*layers) for a list of them."
+                )
         self.layers: list[Any] = [Recurrent(layer) if isinstance(layer, Cell) else layer for layer in layers]
         self.residual = residual
         width = None

@@ -5,9 +5,9 @@ from typing import Any
 from tinyseq import ops
 from tinyseq.contracts import Head, Metric
 from tinyseq.engine import Tensor, no_grad
-from tinyseq.errors import ConfigError
 from tinyseq.evaluation import ErrorRate, ExactMatch
 from tinyseq.nn import Linear
+from tinyseq.pairing import check_id
 from tinyseq.registry import losses
 from tinyseq.sequences import packed
 from tinyseq_heads.prefixes import prefix_search
@@ -21,8 +21,7 @@ class CTCHead(Head):
     """
 
     def __init__(self, input_size: int, classes: int, *, blank: int = 0) -> None:
-        if not 0 <= blank < classes:
-            raise ConfigError(f"CTCHead({input_size}, {classes}): blank is one of the classes, not {blank}.")
+        check_id(f"CTCHead({input_size}, {classes})", "blank", blank, classes)
         self.input_size = input_size
         self.classes = classes
         self.projection = Linear(input_size, classes)

@@ -10,7 +10,7 @@ from tinyseq.engine import Tensor, no_grad
 from tinyseq.errors import ConfigError
 from tinyseq.evaluation import ErrorRate, ExactMatch
 from tinyseq.nn import Dropout, Embedding, Linear, Module
-from tinyseq.pairing import beside
+from tinyseq.pairing import beside, check_id
 from tinyseq.registry import losses
 from tinyseq.scan import Recurrent, scan
 from tinyseq.scan.state import flatten, rebuild
@@ -270,8 +270,7 @@ class Decoder(Head):
         ):
             if value not in choices:
                 raise ConfigError(f"{name}: {option} is {' or '.join(map(repr, choices))}, not {value!r}.")
-        if not 0 <= self.end < self.vocabulary_size:
-            raise ConfigError(f"{name}: end={self.end} is none of the {self.vocabulary_size} symbols.")
+        check_id(name, "end", self.end, self.vocabulary_size, of="symbol")
         check_length(self.max_length)
         if recurrence.input_size <= self._taken():
             raise ConfigError(

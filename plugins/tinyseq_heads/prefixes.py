@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from tinyseq.errors import ConfigError, NonFiniteError
+from tinyseq.pairing import check_id
 from tinyseq_heads.search import Hypothesis
 
 Array = np.ndarray[Any, Any]
@@ -22,8 +23,7 @@ def prefix_search(log_p: Array, *, blank: int, width: int) -> list[Hypothesis]:
     """
     if width < 1:
         raise ConfigError(f"Prefix search keeps 1 prefix or more, not width={width}.")
-    if not 0 <= blank < log_p.shape[1]:
-        raise ConfigError(f"Prefix search: blank={blank} is none of the {log_p.shape[1]} classes.")
+    check_id("Prefix search", "blank", blank, log_p.shape[1])
     wrong = np.flatnonzero(~np.isfinite(log_p.max(axis=1)))
     if wrong.size:
         raise NonFiniteError(

@@ -7,7 +7,7 @@ import numpy as np
 
 from tinyseq import ops, random
 from tinyseq.errors import ConfigError, NonFiniteError
-from tinyseq.pairing import beside
+from tinyseq.pairing import beside, check_id
 from tinyseq.sampling import choose
 from tinyseq.scan.state import flatten, tree_map
 
@@ -40,6 +40,7 @@ def write(
     numbers are drawn from `tinyseq.random.generator()`, for one row after the other.
     """
     check_length(max_length)
+    check_id("write()", "end", end, of="symbol")
     rng = random.generator() if seed is None else np.random.default_rng(seed)
     written: list[list[int]] = [[] for _ in range(rows)]
     alive = list(range(rows))
@@ -76,6 +77,7 @@ def beam_search(
     higher than its best.
     """
     check_length(max_length)
+    check_id("beam_search()", "end", end, of="symbol")
     if width < 1:
         raise ConfigError(f"Beam search keeps 1 beginning or more, not width={width}.")
     if not 0 <= length_penalty < float("inf"):

@@ -11,6 +11,7 @@ from tinyseq.evaluation import Accuracy, SpanF1
 from tinyseq.evaluation.spans import Scheme
 from tinyseq.nn import Linear
 from tinyseq.nn.layers import positionwise
+from tinyseq.pairing import check_list
 from tinyseq.registry import losses
 
 
@@ -31,6 +32,7 @@ class Tagger(Head):
         names: Sequence[str] | None = None,
         scheme: Scheme | None = None,
     ) -> None:
+        check_list(f"Tagger({input_size}, {tags})", "names", names)
         if names is not None and len(names) != tags:
             raise ConfigError(f"Tagger({input_size}, {tags}) has {tags} tags, but {len(names)} names.")
         if scheme is not None and names is None:

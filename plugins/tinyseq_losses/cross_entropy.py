@@ -9,7 +9,7 @@ from tinyseq import Sequences, Tensor, ops, primitive
 from tinyseq.backend.blocks import by_rows
 from tinyseq.contracts import Loss, Reduction
 from tinyseq.errors import ConfigError, ShapeError
-from tinyseq.pairing import beside, check_classes, check_reduction, paired, reduced
+from tinyseq.pairing import beside, check_classes, check_list, check_reduction, paired, reduced
 
 
 class CrossEntropy(Loss):
@@ -37,6 +37,10 @@ class CrossEntropy(Loss):
     ) -> None:
         if not 0 <= label_smoothing <= 1:
             raise ConfigError(f"CrossEntropy: label_smoothing is a share in [0, 1], not {label_smoothing}.")
+        check_list("CrossEntropy", "class_weights", class_weights)
+        whole = isinstance(ignore_index, int | np.integer) and not isinstance(ignore_index, bool)
+        if ignore_index is not None and not whole:
+            raise ConfigError(f"CrossEntropy: ignore_index is an integer or None, not {ignore_index!r}.")
         weights = None if class_weights is None else tuple(float(w) for w in class_weights)
         if weights is not None and not all(0 <= w < float("inf") for w in weights):
             raise ConfigError(f"CrossEntropy: class_weights are finite and not negative; got {weights}.")
@@ -82,6 +86,7 @@ class CrossEntropy(Loss):
             labels = labels[labels != self.ignore_index]
         if self.class_weights is None:
             return labels.size
+        check_classes("CrossEntropy", targets, len(self.class_weights), self.ignore_index)
         return float(np.asarray(self.class_weights)[labels].sum())
 
     @property

@@ -10,8 +10,8 @@ from tinyseq import ops, primitive, scan
 from tinyseq.backend import to_numpy
 from tinyseq.contracts import Loss, Reduction
 from tinyseq.engine import Tensor
-from tinyseq.errors import ConfigError, DataError, NonFiniteError, ShapeError
-from tinyseq.pairing import beside, check_reduction
+from tinyseq.errors import DataError, NonFiniteError, ShapeError
+from tinyseq.pairing import beside, check_id, check_reduction
 from tinyseq.sequences import Sequences, packed
 
 Labels = np.ndarray[Any, Any]
@@ -40,9 +40,7 @@ class CTC(Loss):
     """
 
     def __init__(self, *, blank: int = 0, reduction: Reduction = "mean") -> None:
-        if blank < 0:
-            raise ConfigError(f"CTC: blank is the number of a class, 0 or more, not {blank}.")
-        self.blank = blank
+        self.blank = check_id("CTC", "blank", blank)
         self.reduction = check_reduction("CTC", reduction)
 
     def forward(self, predictions: Any, targets: Any) -> Any:

@@ -46,7 +46,7 @@ def test_ctc_head_learns_to_read(rng: np.random.Generator) -> None:
 
 def test_ctc_head_has_its_blank_among_the_classes() -> None:
     assert CTCHead(3, 4, blank=3).criterion.blank == 3
-    with pytest.raises(ConfigError, match=r"CTCHead\(3, 4\): blank is one of the classes, not 4"):
+    with pytest.raises(ConfigError, match=r"CTCHead\(3, 4\): blank is the number of a class, 0 to 3, not 4"):
         CTCHead(3, 4, blank=4)
 
 

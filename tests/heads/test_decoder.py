@@ -255,7 +255,7 @@ def test_requests_that_make_no_sense() -> None:
     cell = GRU(4, 3)
     with pytest.raises(ConfigError, match="Decoder takes a Cell or a layer with a state, not Linear"):
         Decoder(3, 5, Linear(4, 3), end=0)
-    with pytest.raises(ConfigError, match="end=5 is none of the 5 symbols"):
+    with pytest.raises(ConfigError, match="end is the number of a symbol, 0 to 4, not 5"):
         Decoder(3, 5, cell, end=5)
     with pytest.raises(ConfigError, match="attend is 'after' or 'before', not 'during'"):
         Decoder(3, 5, cell, end=0, attend="during")  # type: ignore[arg-type]

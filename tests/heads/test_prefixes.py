@@ -100,5 +100,5 @@ def test_steps_at_which_nothing_is_possible_are_named() -> None:
 
 
 def test_a_blank_that_is_no_class_does_not_count_from_the_end() -> None:
-    with pytest.raises(ConfigError, match=r"blank=-1 is none of the 3 classes"):
+    with pytest.raises(ConfigError, match=r"blank is the number of a class, 0 to 2, not -1"):
         prefix_search(random_rows(0, 4, 3), blank=-1, width=4)

@@ -92,7 +92,12 @@ def test_every_mistake_is_told_at_once_with_its_line(path):
             '"data.size"',
             "line 4: model.embed.num_embeddings: 'data.size' is nothing",
         ),
-        ("hidden_size = 6", "hidden_size = 7", "line 14: model.head: takes 6 features, but encoder gives 7."),
+        (
+            "hidden_size = 6",
+            "hidden_size = 7",
+            "line 14: model.head: model 'sequence-model' cannot be made: SequenceModel: LanguageModelHead in "
+            "the head takes 6 features, but is given 7: change one of the sizes.",
+        ),
         (
             "input_size = 5",
             "input_size = 4",

@@ -141,6 +141,8 @@ class Sequential(Module):
     """Layers one after the other."""
 
     def __init__(self, *layers: Callable[[Any], Any]) -> None:
+        for i, layer in enumerate(layers):
+            _check_callable("Sequential", f"layer {i}", layer)
         self.layers = layers
 
     @property
@@ -159,6 +161,7 @@ class Residual(Module):
     """x + layer(x), for a layer that keeps the shape. Source: He et al. (2016)."""
 
     def __init__(self, layer: Callable[[Any], Any]) -> None:
+        _check_callable("Residual", "its layer", layer)
         self.layer = layer
 
     @property
@@ -185,6 +188,12 @@ def _range(ids: Tensor) -> tuple[int, int]:
 
 def _initial(initializer: str | init.Initializer, shape: tuple[int, ...]) -> Any:
     return init.get(initializer)(shape)
+
+
+def _check_callable(name: str, what: str, layer: Any) -> None:
+    if not callable(layer) or hasattr(layer, "as_layer"):
+        hint = "wrap a Cell as Recurrent(cell)" if callable(layer) else "Sequential(*layers) for a list"
+        raise ConfigError(f"{name} takes layers; {what} is a {type(layer).__name__}: {hint}.")
 
 
 def _check_sizes(layer: str, **sizes: int) -> None:

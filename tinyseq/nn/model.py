@@ -38,10 +38,12 @@ def _width_after(module: Any, width: int | None, what: str) -> int | None:
         return _width_after(module.layer, width, what)
     takes = _size(module, "input_size")
     if None not in (takes, width) and takes != width:
-        raise ConfigError(
+        error = ConfigError(
             f"SequenceModel: {type(module).__name__} in the {what} takes {takes} features, but is given "
             f"{width}: change one of the sizes."
         )
+        error.part = what
+        raise error
     kept = width if getattr(module, "keeps_ends", False) else None
     return _size(module, "output_size", "embedding_size") or kept
 

@@ -125,7 +125,9 @@ class _Assembly:
             return _call(plugin, given)
         except Exception as error:  # the constructor of a stranger, with the values of a stranger
             said = str(error) if isinstance(error, ConfigError) else f"{type(error).__name__}: {error}"
-            return self.fail(path, f"{title} cannot be made: {clip(said)}")
+            part = getattr(error, "part", None)  # its line is nearer than that of the whole
+            place = (*path, part) if part in given else path
+            return self.fail(place, f"{title} cannot be made: {clip(said)}")
 
     def check_arguments(self, title: str, plugin: type, given: dict[str, Any], path: Path) -> None:
         parameters = {parameter.name: parameter for parameter in constructor_parameters(plugin)}

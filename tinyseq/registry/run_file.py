@@ -240,20 +240,12 @@ def _rules(annotation: Any) -> list[Rule]:
 
 def _untrainable(model: Any) -> list[Mistake]:
     """What keeps a model from being trained, though each of its parts is right by itself."""
-    embed, encoder, head = (getattr(model, part, None) for part in ("embed", "encoder", "head"))
+    head = getattr(model, "head", None)
     if not hasattr(model, "loss"):
         return [Mistake(("model", "class"), f"{brief(model)} has no loss(), so it cannot be trained.")]
     if head is not None and not hasattr(head, "loss"):
         return [Mistake(("model", "head", "class"), f"{brief(head)} is no head: it has no loss().")]
-    found = []
-    for name, before, gives, part in (
-        ("encoder", "embed", getattr(embed, "embedding_size", None), encoder),
-        ("head", "encoder", getattr(encoder, "output_size", None), head),
-    ):
-        takes = getattr(part, "input_size", None)
-        if None not in (gives, takes) and gives != takes:
-            found.append(Mistake(("model", name), f"takes {takes} features, but {before} gives {gives}."))
-    return found
+    return []
 
 
 def _optimizer(described: dict[str, Any]) -> list[Mistake]:
