@@ -184,7 +184,10 @@ def test_a_new_package_is_complete_and_keeps_the_laws(command, kind, tmp_path, s
     root = work / "tinyseq-new-thing"
     written = {str(path.relative_to(work)) for path in root.rglob("*") if path.is_file()}
     assert set(out.splitlines()[:-2]) == written
-    assert 'Try it: cd tinyseq-new-thing && pip install -e ".[test]" && pytest' in out
+    assert (
+        'Try it, where tinyseq is installed: cd tinyseq-new-thing && pip install -e ".[test]" && pytest'
+        in out
+    )
     assert "$" not in "".join((work / path).read_text() for path in written)
     assert {path.rpartition("/")[2] for path in written} >= {"README.md", "py.typed", "test_new_thing.py"}
 
@@ -199,14 +202,17 @@ def test_a_new_package_is_complete_and_keeps_the_laws(command, kind, tmp_path, s
     tests["test_it_is_found_by_its_name"]()
     (mark,) = tests["test_new_thing"].pytestmark
     laws = [param.values for param in mark.args[1]]
-    assert len(laws) > 20
+    assert len(laws) >= 2
     subjects = {id(subject): subject for _, subject in laws}
-    assert len(subjects) >= 2
     component = catalogue.registries[kind]["new-thing"]
-    assert component.__name__ == "NewThing"
-    assert (component.api, component.version) == (1, 1)
+    assert component.__name__ == ("new_thing" if kind == "initializer" else "NewThing")
+    if kind not in ("metric", "optimizer", "initializer"):  # which no saved model holds
+        assert (component.api, component.version) == (1, 1)
+        assert len(laws) > 20
+        assert len(subjects) >= 2
     for subject in subjects.values():
         options = {key: getattr(subject.declared, key) for key in ("inputs", "reference", "context")}
+        options = {key: value for key, value in options.items() if value is not None}
         assert check(component, [subject.case], draws=0, **options).ok
 
 

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 import tinyseq
 from tinyseq.errors import ConfigError, ShapeError
-from tinyseq.nn import init
+from tinyseq.nn import Linear, init
+from tinyseq.registry import registries
 
 NAMES = ["orthogonal", "identity", "glorot_uniform", "uniform", "normal", "zeros", "ones"]
 
@@ -101,3 +102,11 @@ def test_a_vector_has_no_fans(name: str) -> None:
 def test_identity_is_for_matrices() -> None:
     with pytest.raises(ShapeError, match=r"identity\(\) makes matrices .* not shape \(2, 2, 2\)"):
         init.identity((2, 2, 2))
+
+
+def test_an_initializer_of_a_plugin_is_found_by_its_name() -> None:
+    tinyseq.register("initializer", "all-twos")(lambda shape, dtype=np.float32: np.full(shape, 2, dtype))
+    try:
+        assert (Linear(2, 3, init="all-twos").weight.numpy() == 2).all()
+    finally:
+        registries["initializer"].remove("all-twos")

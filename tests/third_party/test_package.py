@@ -70,7 +70,8 @@ def place(tmp_path_factory):
     project.write_text(own.replace(f"{group}\n", f"{group}\n{cells}") + tables)
     (place.folder / "text.txt").write_text(TEXT)
     shutil.copy(ADDED / "run.toml", place.folder)
-    place.pip("install", "--quiet", "--no-deps", "--no-index", "--no-build-isolation", str(place.source))
+    # With what it depends on: tinyseq is there, and nothing has to be found on an index.
+    place.pip("install", "--quiet", "--no-index", "--no-build-isolation", str(place.source))
     shutil.rmtree(place.source / "src")  # what is installed must be whole
     return place
 
@@ -121,6 +122,18 @@ def test_the_core_never_mentions_it():
     texts = [path.read_text() for path in sources if path.suffix in (".py", ".txt", ".toml")]
     assert len(texts) > 100
     assert not [text for text in texts if re.search("tinyseq[-_]example", text)]
+
+
+@pytest.mark.parametrize("kind", ["optimizer", "metric", "initializer", "loss"])
+def test_a_new_package_is_installed_as_its_page_says_and_its_tests_pass(place, kind):
+    name = f"some-{kind}"
+    place.run("-m", "tinyseq", "plugins", "new", kind, name)
+    source = place.folder / f"tinyseq-{name}"
+    place.pip("install", "--quiet", "--no-index", "--no-build-isolation", str(source))
+    assert re.search(rf"^{kind} +{name} ", place.run("-m", "tinyseq", "plugins"), re.M)
+    assert " passed" in place.run("-m", "pytest", "-q", "-p", "no:cacheprovider", folder=source)
+    assert place.run("-c", f"import tinyseq; print(tinyseq.registry.registries[{kind!r}][{name!r}])")
+    place.pip("uninstall", "--quiet", "--yes", source.name)
 
 
 def test_without_it_a_model_says_what_to_install(place):

@@ -171,4 +171,5 @@ def new(args: argparse.Namespace) -> None:
     root = skeleton.write(args.kind, args.name, args.package)
     for path in sorted(path for path in root.rglob("*") if path.is_file()):
         print(path)
-    print(f'\nTry it: cd {shlex.quote(str(root))} && pip install -e ".[test]" && pytest')
+    where = shlex.quote(str(root))
+    print(f'\nTry it, where tinyseq is installed: cd {where} && pip install -e ".[test]" && pytest')

@@ -10,7 +10,7 @@ import tinyseq
 from tinyseq.errors import ConfigError, DataError
 from tinyseq.registry import registries
 
-KINDS = ("cell", "layer", "loss", "head")
+KINDS = ("cell", "layer", "loss", "head", "metric", "optimizer", "initializer")
 """The kinds that there is a skeleton for."""
 
 WORDS = r"[a-z][a-z0-9]*(-[a-z0-9]+)*"
@@ -58,7 +58,8 @@ def contents(kind: str, name: str, package: str) -> dict[str, str]:
         "package": package,
         "module": module,
         "file": file,
-        "Class": class_name(name),
+        "Class": class_name(name) if registries[kind].kind.base else file,  # a function has its own name
+        "a_kind": f"an {kind}" if kind[0] in "aeiou" else f"a {kind}",
         "tinyseq": tinyseq.__version__,
     }
 
@@ -66,6 +67,13 @@ def contents(kind: str, name: str, package: str) -> dict[str, str]:
         text = files("tinyseq.cli").joinpath("skeletons", f"{template}.txt").read_text(encoding="utf-8")
         return Template(text).substitute(words)
 
+    if kind in ("cell", "layer", "loss", "head"):  # what saved models are made of
+        words["versions"] = (
+            " Once others have saved models with it, raise\n`version` in the class whenever the same "
+            "parameters would give other numbers."
+        )
+    else:
+        words["versions"] = ""
     words["use"] = filled(f"{kind}.use").strip()
     return {
         "pyproject.toml": filled("pyproject.toml"),

@@ -123,12 +123,20 @@ _BY_NAME: dict[str, Initializer] = {
 }
 
 
+registered: dict[str, Any] = {}
+"""Initialisers of plugins: the registry, which stands on a floor above, puts itself here."""
+
+
 def get(initializer: str | Initializer) -> Initializer:
     """The initialiser of this name, or the callable itself. Raises ConfigError for a name that is none."""
     if callable(initializer):
         return initializer
     if initializer in _BY_NAME:
         return _BY_NAME[initializer]
+    for others in registered.values():
+        if initializer in others:
+            found: Initializer = others[initializer]
+            return found
     near = difflib.get_close_matches(str(initializer), _BY_NAME, 1)
     hint = f"did you mean {near[0]!r}?" if near else "or pass a function of (shape, dtype)."
     raise ConfigError(f"There is no initialiser {initializer!r}; choose from {', '.join(_BY_NAME)}; {hint}")

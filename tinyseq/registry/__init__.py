@@ -1,5 +1,6 @@
 """Plugins by name, components as configurations, models as files."""
 
+from tinyseq.nn import init
 from tinyseq.registry.assembly import Mistake as Mistake
 from tinyseq.registry.assembly import build as build
 from tinyseq.registry.assembly import check as check
@@ -24,5 +25,6 @@ models = registries["model"]
 metrics = registries["metric"]
 optimizers = registries["optimizer"]
 initializers = registries["initializer"]
+init.registered["plugins"] = initializers
 recipes = registries["recipe"]
 emitters = registries["emitter"]
