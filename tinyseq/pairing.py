@@ -64,7 +64,7 @@ def _shown(lengths: tuple[int, ...]) -> str:
 
 def beside(x: Tensor, values: Any, dtype: Any = None) -> Tensor:
     """`values` as a constant on the backend of x."""
-    return make_tensor(backend_of(x.data).asarray(np.asarray(values, dtype)), None)
+    return make_tensor(backend_of(x.data).asarray(np.array(values, dtype)), None)
 
 
 def check_classes(name: str, targets: Any, classes: int, ignore_index: int | None) -> None:

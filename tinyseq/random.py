@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from tinyseq.engine.functional import replays
 from tinyseq.errors import ConfigError
 
 _generator = np.random.default_rng()
@@ -36,3 +37,6 @@ def set_state(state: dict[str, Any]) -> None:
         ) from None
     global _generator
     _generator = restored
+
+
+replays(get_state, set_state)

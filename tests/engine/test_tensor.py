@@ -34,9 +34,11 @@ def test_dtypes(data: Any, dtype: Any, expected: Any, backend: str) -> None:
     assert Tensor(x).dtype == expected
 
 
-def test_an_array_is_not_copied() -> None:
+def test_an_array_is_copied_and_a_tensors_is_shared() -> None:
     values = np.ones(2)
-    assert Tensor(values).data is values
+    x = Tensor(values)
+    assert not np.shares_memory(x.data, values)
+    assert Tensor(x).data is x.data
 
 
 def test_what_it_answers(backend: str) -> None:

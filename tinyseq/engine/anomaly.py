@@ -24,13 +24,18 @@ def user_line() -> str:
 def inspect(name: str, results: Any, arguments: list[Any]) -> str:
     """The user's line that called op `name`.
 
-    Raises NonFiniteError if the op made a NaN or an infinity of finite arguments.
+    Raises NonFiniteError if the op made a NaN where no argument had one, or an infinity of finite arguments.
     """
     where = user_line()
     for value in results if type(results) is tuple else (results,):
         bad = _bad_values(value)
-        if bad and not any(_bad_values(a) for a in arguments):
+        if not bad:
+            continue
+        before = [_bad_values(a) for a in arguments]
+        if not any(before):
             raise NonFiniteError(f"{name}() gave {bad} from finite inputs at {where}")
+        if "NaN" in bad and not any("nan" in text.lower() for text in before):
+            raise NonFiniteError(f"{name}() gave {bad} from inputs with infinities at {where}")
     return where
 
 

@@ -58,16 +58,26 @@ def _zeros(x: Tensor) -> Tensor:
     return make_tensor(words_of(x.data).zeros_like(x.data), None)
 
 
+# What a function that is called again has to find as it was, and how to put it back: random numbers.
+_replayed: list[tuple[Callable[[], Any], Callable[[Any], None]]] = []
+
+
+def replays(get: Callable[[], Any], put: Callable[[Any], None]) -> None:
+    """Have `checkpoint` call its function again from the same state of something, such as a generator."""
+    _replayed.append((get, put))
+
+
 def checkpoint(function: Callable[..., Any], *args: Any) -> Any:
     """`function(*args)`, of which only the arguments are kept; the backward pass computes the rest again.
 
-    `function` returns a Tensor or a tuple of them. It must give the same values when called again: take
-    random numbers outside and pass them in. Gradients also reach Tensors that it uses without taking them as
-    arguments, such as a module's parameters. Under higher_order() it is called plainly, since second
-    derivatives need every intermediate value anyway.
+    `function` returns a Tensor or a tuple of them. It must give the same values when called again; it draws
+    the same numbers from `tinyseq.random` then, so dropout may be inside. Gradients also reach Tensors that
+    it uses without taking them as arguments, such as a module's parameters. Under higher_order() it is called
+    plainly, since second derivatives need every intermediate value anyway.
     """
     if not is_grad_enabled() or keeps_arguments():
         return function(*args)
+    before = [get() for get, _ in _replayed]
     started = next_serial()
     result = function(*args)
     ys: tuple[Tensor, ...] = result if isinstance(result, tuple) else (result,)
@@ -76,9 +86,16 @@ def checkpoint(function: Callable[..., Any], *args: Any) -> Any:
         return result
 
     def pullback(*gs: Any) -> list[Any]:
-        with enable_grad():
-            begun = next_serial()
-            again = function(*args)
+        now = [get() for get, _ in _replayed]
+        for (_, put), state in zip(_replayed, before, strict=True):
+            put(state)
+        try:
+            with enable_grad():
+                begun = next_serial()
+                again = function(*args)
+        finally:
+            for (_, put), state in zip(_replayed, now, strict=True):
+                put(state)
         roots = [
             (y.source, g)
             for y, g in zip(again if isinstance(again, tuple) else (again,), gs, strict=True)

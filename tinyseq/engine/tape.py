@@ -1,10 +1,10 @@
 """primitive(rule): a rule becomes an op that computes, and that writes itself onto the tape."""
 
 import functools
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-from typing import Any
+import inspect
+from collections.abc import Callable
+from contextvars import ContextVar, Token
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -15,50 +15,104 @@ from tinyseq.errors import MixedBackendsError, ShapeError, TinyseqError, TraceEr
 
 # What an op does beside computing, as bits: each is switched on and off by itself.
 _RECORD, _KEEP_ARGUMENTS, _SEARCH = 1, 2, 4
+F = TypeVar("F", bound=Callable[..., Any])
 _mode: ContextVar[int] = ContextVar("tinyseq_mode", default=_RECORD)
 
 
-@contextmanager
-def _switched(on: int = 0, off: int = 0) -> Iterator[None]:
-    token = _mode.set(_mode.get() & ~off | on)
-    try:
-        yield
-    finally:
-        _mode.reset(token)
+class _Switch:
+    """Bits of the mode for a while: `with switch:`, or as a decorator of a function of any kind.
+
+    Of generators and coroutines the body runs in this mode, and what runs between its steps does not.
+    """
+
+    def __init__(self, on: int = 0, off: int = 0) -> None:
+        self.on, self.off = on, off
+        self._tokens: list[Token[int]] = []
+
+    def __enter__(self) -> None:
+        self._tokens.append(_mode.set(_mode.get() & ~self.off | self.on))
+
+    def __exit__(self, *_: object) -> None:
+        _mode.reset(self._tokens.pop())
+
+    def __call__(self, function: F) -> F:
+        function_: Any = function
+
+        @functools.wraps(function_)
+        def plain(*args: Any, **kwargs: Any) -> Any:
+            with _Switch(self.on, self.off):
+                return function_(*args, **kwargs)
+
+        @functools.wraps(function_)
+        async def awaited(*args: Any, **kwargs: Any) -> Any:
+            with _Switch(self.on, self.off):
+                return await function_(*args, **kwargs)
+
+        @functools.wraps(function_)
+        def generator(*args: Any, **kwargs: Any) -> Any:
+            inner = function_(*args, **kwargs)
+            step, sent = inner.send, None
+            while True:
+                try:
+                    with _Switch(self.on, self.off):
+                        value = step(sent)
+                except StopIteration as end:
+                    return end.value
+                try:
+                    step, sent = inner.send, (yield value)
+                except GeneratorExit:
+                    inner.close()
+                    raise
+                except BaseException as error:
+                    step, sent = inner.throw, error
+
+        @functools.wraps(function_)
+        async def async_generator(*args: Any, **kwargs: Any) -> Any:
+            inner = function_(*args, **kwargs)
+            try:
+                while True:
+                    try:
+                        with _Switch(self.on, self.off):
+                            value = await anext(inner)
+                    except StopAsyncIteration:
+                        return
+                    yield value
+            finally:
+                await inner.aclose()
+
+        if inspect.iscoroutinefunction(function_):
+            return awaited  # type: ignore[return-value]
+        if inspect.isgeneratorfunction(function_):
+            return generator  # type: ignore[return-value]
+        if inspect.isasyncgenfunction(function_):
+            return async_generator  # type: ignore[return-value]
+        return plain  # type: ignore[return-value]
 
 
-@contextmanager
-def no_grad() -> Iterator[None]:
+def no_grad() -> _Switch:
     """Compute without a tape: `with no_grad():` or `@no_grad()`. Other threads are not affected."""
-    with _switched(off=_RECORD):
-        yield
+    return _Switch(off=_RECORD)
 
 
-@contextmanager
-def enable_grad() -> Iterator[None]:
+def enable_grad() -> _Switch:
     """Write the tape again inside a `no_grad()`."""
-    with _switched(on=_RECORD):
-        yield
+    return _Switch(on=_RECORD)
 
 
-@contextmanager
-def higher_order() -> Iterator[None]:
+def higher_order() -> _Switch:
     """Keep what derivatives of derivatives need; `grad(..., create_graph=True)` then gives the first ones.
 
     Costs the memory of every intermediate value; a plain tape keeps only what first derivatives use.
     """
-    with _switched(on=_RECORD | _KEEP_ARGUMENTS):
-        yield
+    return _Switch(on=_RECORD | _KEEP_ARGUMENTS)
 
 
-@contextmanager
-def detect_anomaly() -> Iterator[None]:
+def detect_anomaly() -> _Switch:
     """Raise NonFiniteError at the first op whose value or gradient is not finite; it names your line.
 
     Slow (every result is inspected): for finding where a NaN is born.
     """
-    with _switched(on=_SEARCH):
-        yield
+    return _Switch(on=_SEARCH)
 
 
 def is_grad_enabled() -> bool:
@@ -97,7 +151,7 @@ def primitive(rule: Rule) -> Callable[..., Any]:
         parents = []
         xp: Any = None
         words: Any
-        on_tape = wrap = False
+        on_tape = wrap = lent = False
         for arg in args:
             source = None
             if isinstance(arg, Tensor):
@@ -111,12 +165,19 @@ def primitive(rule: Rule) -> Callable[..., Any]:
                 words = xp
             else:
                 arg, words = _operand(name, arg, xp)
+                lent = lent or hasattr(arg, "copy")
             if words is not xp:
                 if xp is not None:
                     raise _mixed(name, args)
                 xp = words
             arrays.append(arg)
             parents.append(source)
+        if lent and on_tape:  # whoever owns an array may fill it anew before the gradient is taken
+            given = list(zip(args, arrays, strict=True))
+            args = tuple(
+                [a if isinstance(a, Tensor) or not hasattr(b, "copy") else b.copy() for a, b in given]
+            )
+            arrays = [a.data if isinstance(a, Tensor) else a for a in args]
         if xp is None:  # only numbers
             xp = WORDS[np.ndarray]
             arrays = [np.asarray(arg) for arg in args]

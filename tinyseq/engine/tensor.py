@@ -50,9 +50,10 @@ class Node:
 class Tensor:
     """An array of numbers that remembers how it was computed, so that it can be differentiated.
 
-    `data` is anything NumPy can read, a Tensor, or an array of a backend; it is moved to the backend in use,
-    and not copied if it is there already. Python floats become float32, as parameters are; arrays keep their
-    dtype. With `requires_grad=True` it is a leaf: `backward()` of what comes of it adds to its `.grad`.
+    `data` is anything NumPy can read, a Tensor, or an array of a backend. It is copied to the backend in use,
+    so that a buffer may be filled anew before the gradient is taken; a Tensor's own array is shared. Python
+    floats become float32, as parameters are; arrays keep their dtype. With `requires_grad=True` it is a leaf:
+    `backward()` of what comes of it adds to its `.grad`.
 
     Raises TypeError for what is not made of numbers, GraphError if a gradient is wanted for integers.
     """
@@ -64,6 +65,7 @@ class Tensor:
     source: Source | None
 
     def __init__(self, data: Any, dtype: Any = None, *, requires_grad: bool = False) -> None:
+        given = data
         if isinstance(data, Tensor):
             data = data.data
         elif isinstance(data, list | tuple) and any(isinstance(part, Tensor) for part in data):
@@ -73,6 +75,8 @@ class Tensor:
             data = to_numpy(data)  # between two backends the way leads through the host
         keeps_dtype = dtype is not None or hasattr(data, "dtype")
         array = backend().asarray(data, dtype)
+        if array is given or (isinstance(given, np.ndarray) and np.may_share_memory(array, given)):
+            array = array.copy()
         if not keeps_dtype and array.dtype == np.float64:
             array = array.astype(np.float32)
         if array.dtype.kind not in "biuf":
@@ -225,9 +229,17 @@ class Tensor:
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         raise _refused(function.__name__)
 
-    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **_: Any) -> Any:
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         # array + tensor arrives here as numpy.add(array, tensor)
         name = _REFLECTED.get(ufunc.__name__)
+        if options.keys() == {"out"} and method == "__call__" and options["out"][0] is inputs[0]:
+            # `array += tensor`: an array holds numbers, and no gradient could reach it
+            return ufunc(*[x.numpy() if isinstance(x, Tensor) else x for x in inputs], **options)
+        if options:
+            raise TypeError(
+                f"numpy.{ufunc.__name__} with {', '.join(options)}= would lose the gradient of a Tensor: "
+                "compute with tinyseq.ops, or take the values out with .numpy()."
+            )
         if method == "__call__" and name is not None and not isinstance(inputs[0], Tensor):
             return getattr(self, name)(inputs[0])
         raise _refused(ufunc.__name__)

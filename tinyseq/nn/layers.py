@@ -7,7 +7,7 @@ import numpy as np
 
 from tinyseq import ops, random
 from tinyseq.backend import backend_of, to_numpy
-from tinyseq.engine import Tensor
+from tinyseq.engine import Tensor, make_tensor
 from tinyseq.errors import ConfigError, DataError, ShapeError
 from tinyseq.nn import init
 from tinyseq.nn.ends import Ends, ends_of
@@ -111,7 +111,7 @@ class Dropout(Module):
     def _drop(self, x: Tensor) -> Tensor:
         kept = random.generator().random(x.shape, np.float32) >= self.p
         mask = np.where(kept, 1 / (1 - self.p), 0).astype(x.dtype)
-        return x * Tensor(backend_of(x.data).asarray(mask))
+        return x * make_tensor(backend_of(x.data).asarray(mask), None)
 
 
 class LayerNorm(Module):

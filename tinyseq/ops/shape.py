@@ -162,8 +162,8 @@ def getitem(x: Any, index: Any) -> Any:
 def _plain(index: Any) -> Any:
     if isinstance(index, Tensor):
         return index.data
-    if isinstance(index, list):
-        return np.asarray(index)
+    if isinstance(index, list | np.ndarray):
+        return np.array(index)  # a copy: the caller may fill its own anew before the gradient is taken
     return int(index) if isinstance(index, np.integer) else index
 
 

@@ -49,6 +49,7 @@ def scan(
     cell = step if isinstance(step, Cell) else None
     if isinstance(step, Cell):
         _check_features(step, batches[0].data)
+        batches = [_like_parameters(step, batch) for batch in batches]
         state = step.initial_state(layout.batch) if state is None else state
         step = step.step
     elif state is None:
@@ -74,6 +75,14 @@ def scan(
         tree_map(lambda y: like(form, Sequences(y, layout)), ys),
         tree_map(lambda s: in_callers_order(s, layout), final),
     )
+
+
+def _like_parameters(cell: Cell, xs: Sequences) -> Sequences:
+    """Features of floats in the dtype of the cell's Parameters: NumPy makes float64, cells are float32."""
+    parameter = next(cell.parameters(), None)
+    if parameter is None or xs.dtype.kind != "f" or xs.dtype == parameter.dtype:
+        return xs
+    return xs.map(lambda x: x.astype(parameter.dtype))
 
 
 def _check_features(cell: Cell, x: Tensor) -> None:

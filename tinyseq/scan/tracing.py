@@ -253,7 +253,7 @@ def _checked(result: Any, states: list[Tensor], state: Any) -> tuple[list[Tensor
         if after.dtype != before.dtype:
             raise TraceError(
                 f"A step keeps the dtype of its state, but {name} goes in as {before.dtype} and comes out as "
-                f"{after.dtype}: convert the state or the Parameters."
+                f"{after.dtype}: convert the state, the Parameters, or the input."
             )
     return outputs, new
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from tinyseq.backend import WORDS, backend
-from tinyseq.engine import Tensor, grad, higher_order
+from tinyseq.engine import Tensor, grad, higher_order, make_tensor
 from tinyseq.ops import multiply
 from tinyseq.testing.gradients import check_gradients
 
@@ -90,4 +90,4 @@ def _read_only(values: Any) -> Tensor:
     array = backend().asarray(values.copy())
     if isinstance(array, np.ndarray):  # CuPy has no such flag
         array.flags.writeable = False
-    return Tensor(array)
+    return make_tensor(array, None)
