@@ -29,6 +29,10 @@ class TraceError(TinyseqError, TypeError):
     """A `step` that cannot be compiled: it needs the numbers, and a trace has only shapes."""
 
 
+class RandomStepError(TraceError):
+    """A `step` that draws random numbers, which a trace would draw once for all steps."""
+
+
 class ConfigError(TinyseqError, ValueError):
     """An argument or option with a value that makes no sense; `part` is the argument, if it says which."""
 

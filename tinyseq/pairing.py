@@ -97,7 +97,11 @@ def check_classes(name: str, targets: Any, classes: int, ignore_index: int | Non
         place = f"at position {at[0] if len(at) == 1 else tuple(at)}"
     raise DataError(
         f"{name}: the target {value} {place} is none of the {classes} classes 0..{classes - 1}"
-        + ("." if ignore_index is None else f", nor the ignore_index {ignore_index}.")
+        + (
+            "; if it stands for nothing, say ignore_index or leave it out."
+            if ignore_index is None
+            else f", nor the ignore_index {ignore_index}."
+        )
     )
 
 

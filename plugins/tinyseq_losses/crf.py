@@ -29,14 +29,18 @@ class CRF(Loss):
 
     predictions: emissions, (steps, tags) for each sequence; targets: tags, integers (steps,); both
     Sequences, or Tensors (batch, time, ...). "mean" is over all steps, as for a cross-entropy; "none" gives
-    one value for each sequence. transitions: (tags, tags), from row to column; start, end: (tags,). Source:
-    Lafferty, McCallum and Pereira (2001); the recursions in Rabiner (1989), section III.
+    one value for each sequence. Steps whose tag is `ignore_index`, such as the later pieces of a word, are
+    left out as if they were not there: the tags before and after them are neighbours.
+
+    transitions: (tags, tags), from row to column; start, end: (tags,). Source: Lafferty, McCallum and Pereira
+    (2001); the recursions in Rabiner (1989), section III.
     """
 
-    def __init__(self, tags: int, *, reduction: Reduction = "mean") -> None:
+    def __init__(self, tags: int, *, ignore_index: int | None = None, reduction: Reduction = "mean") -> None:
         if tags < 1:
             raise ConfigError(f"CRF needs one tag or more, not {tags}.")
         self.tags = tags
+        self.ignore_index = ignore_index
         self.transitions = Parameter(init.uniform((tags, tags)))
         self.start = Parameter(init.uniform((tags,)))
         self.end = Parameter(init.uniform((tags,)))
@@ -44,20 +48,73 @@ class CRF(Loss):
 
     def forward(self, predictions: Any, targets: Any) -> Any:
         """The negative log-likelihood, reduced."""
-        emissions = self._emissions(predictions)
-        losses = -self.log_likelihood(emissions, packed(targets))
+        emissions, tags = self._emissions(predictions), packed(targets)
+        paired("CRF", emissions, tags)
+        left: Any = None
+        if self.ignore_index is not None:
+            emissions, tags, left = self._counted(emissions, tags)
+        batch = emissions.batch_size if left is None else packed(predictions).batch_size
+        if left is not None and not len(left):
+            losses = emissions.sum().sum(axis=1) * 0
+        else:
+            losses = -self.log_likelihood(emissions, tags)
         if self.reduction == "none":
-            return losses
+            whole = left is None or len(losses) == batch
+            return losses if whole else ops.add_at(losses, beside(losses, left), axis=0, size=batch)
         total = losses.sum()
         return total if self.reduction == "sum" else total * (1 / emissions.layout.total)
+
+    def weight(self, targets: Any) -> float:
+        """The number of steps whose tag is not ignored."""
+        tags = packed(targets).data.numpy()
+        return int(tags.size if self.ignore_index is None else (tags != self.ignore_index).sum())
+
+    def _counted(self, emissions: Sequences, tags: Sequences) -> tuple[Sequences, Sequences, Any]:
+        """Without the steps whose tag is ignored; and which sequences have any left."""
+        rows = [tag.numpy() for tag in tags.to_list()]
+        places = [np.flatnonzero(row != self.ignore_index) for row in rows]
+        left = np.array([i for i, place in enumerate(places) if len(place)], np.int64)
+        if sum(map(len, places)) == tags.layout.total or not len(left):
+            return emissions, tags, left
+        steps = emissions.to_list()
+        kept = Sequences.from_list([ops.take(steps[i], places[i], axis=0) for i in left])
+        return kept, Sequences.from_list([rows[i][places[i]] for i in left]), left
 
     def log_likelihood(self, emissions: Sequences, tags: Sequences) -> Tensor:
         """log p(tags | emissions) of each sequence: (batch,)."""
         paired("CRF", emissions, tags)
-        return self.score(emissions, tags) - self.log_partition(emissions)
+        layout = emissions.layout
+        chosen, moves = self._scores(emissions, tags)
+        first = np.arange(layout.total) < layout.batch
+        # Of everything that leads to a step, what leads to the right tag is taken away first: what is left
+        # for the right path is 0 exactly, so the loss is never below 0, and small numbers are added up
+        # however long the sequence. Two large sums would differ by less than float32 can tell.
+        x = ops.concatenate(
+            [emissions.data - chosen, moves, beside(moves, first[:, None], moves.dtype)], axis=1
+        )
+        n = self.tags
+
+        def step(x: Tensor, state: tuple[Tensor]) -> tuple[Tensor, tuple[Tensor]]:
+            before, move = ops.expand_dims(state[0], 2), ops.expand_dims(x[:, n : n + 1], 2)
+            ahead = ops.logsumexp(before + (self.transitions - move), axis=1)
+            alpha = ops.where(x[:, n + 1 :] > 0, self.start - x[:, n : n + 1], ahead) + x[:, :n]
+            return alpha, (alpha,)
+
+        zeros = beside(moves, np.zeros((layout.batch, n)), moves.dtype)
+        _, (alpha,) = scan(step, emissions.with_data(x), (zeros,))
+        last = ops.expand_dims(ops.take(self.end, tags.last(), axis=0), 1)
+        likelihood: Tensor = -ops.logsumexp(alpha + (self.end - last), axis=1)
+        return likelihood
 
     def score(self, emissions: Sequences, tags: Sequences) -> Tensor:
         """The score of one path of tags for each sequence: (batch,)."""
+        chosen, moves = self._scores(emissions, tags)
+        scores = emissions.with_data((chosen + moves).reshape(-1))
+        total: Tensor = scores.sum() + ops.take(self.end, tags.last(), axis=0)
+        return total
+
+    def _scores(self, emissions: Sequences, tags: Sequences) -> tuple[Tensor, Tensor]:
+        """What the emission of each step, and the move to its tag, add to the score of a path: (rows, 1)."""
         check_classes("CRF", tags, self.tags, None)
         layout, now = emissions.layout, tags.data
         first = ops.take(self.start, now[: layout.batch], axis=0)
@@ -66,10 +123,8 @@ class CRF(Loss):
         before = np.arange(layout.batch, layout.total) - np.repeat(sizes[:-1], sizes[1:])
         from_tag = ops.take(now, beside(now, before), axis=0)
         steps = ops.take(self.transitions.reshape(-1), from_tag * self.tags + now[layout.batch :], axis=0)
-        chosen = ops.take_along_axis(emissions.data, ops.expand_dims(now, 1), axis=1).reshape(-1)
-        scores = chosen + ops.concatenate([first, steps])
-        total: Tensor = emissions.with_data(scores).sum() + ops.take(self.end, tags.last(), axis=0)
-        return total
+        chosen = ops.take_along_axis(emissions.data, ops.expand_dims(now, 1), axis=1)
+        return chosen, ops.expand_dims(ops.concatenate([first, steps]), 1)
 
     def log_partition(self, emissions: Sequences) -> Tensor:
         """log of the sum of exp(score) over all paths, for each sequence: (batch,)."""

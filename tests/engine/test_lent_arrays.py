@@ -38,7 +38,7 @@ def buffers() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_buffer_may_be_filled_anew_before_the_gradient(way: str, backend: str) -> None:
+def test_a_buffer_may_be_filled_anew_before_the_gradient(way: str) -> None:
     found = []
     for spoil in (False, True):
         x, held = Tensor([0.5, 1.5, -1.0], requires_grad=True), buffers()

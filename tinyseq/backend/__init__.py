@@ -44,7 +44,7 @@ _current: ContextVar[Backend] = ContextVar("tinyseq_backend")
 def backend(name: str | None = None) -> Backend:
     """The backend called `name`, loaded on first use; without a name the one in use."""
     if name is None:
-        found = _current.get(None)
+        found = _current.get(None) or use.everywhere
         return found if found is not None else backend(os.environ.get("TINYSEQ_BACKEND") or "numpy")
     if name not in _loaded:
         _loaded[name] = _load(name)
@@ -76,13 +76,19 @@ def _load(name: str) -> Backend:
 class use:
     """Make new arrays with this backend: `use("cupy")` from now on, or `with use("cupy"):` for a while.
 
-    Raises BackendError, in one sentence, where the backend is unknown or cannot run.
+    From now on means in threads, too, such as those that load batches or serve requests; `with` is for the
+    thread (or the task) that says it. Raises BackendError, in one sentence, where the backend is unknown or
+    cannot run.
     """
+
+    everywhere: Backend | None = None  # in threads that say nothing of their own
 
     def __init__(self, name: str) -> None:
         self._token = _current.set(backend(name))
+        self._before, use.everywhere = use.everywhere, backend(name)
 
     def __enter__(self) -> Backend:
+        use.everywhere = self._before
         return _current.get()
 
     def __exit__(

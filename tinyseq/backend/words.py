@@ -16,10 +16,23 @@ SHARED = tuple(
 )
 
 
+class UnknownWord(AttributeError):
+    """A word that a rule said to `xp`, and that is not on the list."""
+
+
 class Words(SimpleNamespace):
     """The functions of one array library under NumPy's names, and the library's `name`."""
 
     name: str
+
+    def __getattr__(self, word: str) -> Any:
+        if word.startswith("__"):
+            raise AttributeError(word)
+        raise UnknownWord(
+            f"xp.{word} is not on the closed list of words that a rule may say, tinyseq/backend/words.py: "
+            "the rule would not run on every backend, on Tensors and in compiled steps. Write it with those; "
+            "see docs/write-an-op.md."
+        )
 
 
 def array_words(name: str, library: ModuleType, scatter_add: Callable[[Any, Any, Any], None]) -> Words:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from tinyseq.backend import WORDS, Words
+from tinyseq.backend.words import UnknownWord
 from tinyseq.engine import anomaly
 from tinyseq.engine.tensor import Node, Tensor, make_tensor
 from tinyseq.errors import MixedBackendsError, ShapeError, TinyseqError, TraceError
@@ -187,6 +188,8 @@ def primitive(rule: Rule) -> Callable[..., Any]:
             raise
         except (ValueError, TypeError, IndexError) as error:
             raise _explained(error, name, args, static) from error
+        except UnknownWord:
+            raise
         except AttributeError as error:  # a number has no shape; anything else is a fault of the rule
             numbers = [arg for arg in args if isinstance(arg, bool | int | float)]
             if not numbers:

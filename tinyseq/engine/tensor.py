@@ -75,7 +75,7 @@ class Tensor:
             data = to_numpy(data)  # between two backends the way leads through the host
         keeps_dtype = dtype is not None or hasattr(data, "dtype")
         array = backend().asarray(data, dtype)
-        if array is given or (isinstance(given, np.ndarray) and np.may_share_memory(array, given)):
+        if array is given or (type(array) is np.ndarray and _shares(array, given)):
             array = array.copy()
         if not keeps_dtype and array.dtype == np.float64:
             array = array.astype(np.float32)
@@ -288,7 +288,23 @@ class Tensor:
         @property
         def T(self) -> "Tensor": ...
 
+    def __copy__(self) -> "Tensor":
+        return make_tensor(self.data, self.source)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        if self.source is not None and self._leaf() is None:
+            raise GraphError(
+                "This Tensor has the tape behind it, all that it was computed from: copy or pickle "
+                ".detach(), or the leaves that it came from."
+            )
+        return super().__reduce_ex__(protocol)
+
     __hash__ = object.__hash__
+
+
+def _shares(array: Any, given: Any) -> bool:
+    """Whether a new array of NumPy's looks into memory of the caller's."""
+    return isinstance(given, np.ndarray) and np.may_share_memory(array, given)
 
 
 _REFLECTED = {

@@ -4,7 +4,8 @@ import math
 from typing import Any
 
 from tinyseq.engine import primitive
-from tinyseq.ops.pointwise import maximum, sqrt, square
+from tinyseq.ops._half import in_float32
+from tinyseq.ops.pointwise import sqrt, square, where
 from tinyseq.ops.reduce import sum
 
 
@@ -57,6 +58,11 @@ def _summed(g: Any) -> Any:
     return g.sum(axis=tuple(range(extra))) if extra else g
 
 
+@in_float32
 def l2_normalize(x: Any, axis: int = -1, eps: float = 1e-12) -> Any:
-    """x / max(|x|, eps) along `axis`; a zero vector stays zero, with a finite gradient."""
-    return x / sqrt(maximum(sum(square(x), axis, keepdims=True), eps * eps))
+    """x / |x| along `axis`; a vector no longer than `eps` stays as it is, so that zero stays zero.
+
+    Its gradient is then that of x itself, of the size of all others: divided by eps it would drown them.
+    """
+    squares = sum(square(x), axis, keepdims=True)
+    return x / sqrt(where(squares > eps * eps, squares, 1))

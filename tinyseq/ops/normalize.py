@@ -4,6 +4,7 @@ from typing import Any
 
 from tinyseq.engine import primitive
 from tinyseq.errors import ShapeError
+from tinyseq.ops._half import in_float32
 
 
 @primitive
@@ -22,6 +23,7 @@ def _layer_norm(xp, x, weight, bias, *, eps):
     return y * weight + bias, lambda g: (lambda: to_x(g), lambda: g * y, lambda: g)
 
 
+@in_float32
 def layer_norm(x: Any, weight: Any, bias: Any, eps: float = 1e-5) -> Any:
     """(x - mean) / sqrt(variance + eps) * weight + bias, over the last axis of x.
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from tinyseq.engine import primitive
 from tinyseq.ops._axes import Axis, axes_of, kept
+from tinyseq.ops._half import in_float32
 from tinyseq.ops.pointwise import square
 
 
@@ -34,11 +35,13 @@ def _mean(xp, x, *, axis, keepdims):
     return total * scale, lambda g: (_repeated(xp, g * scale, shape, axis, keepdims),)
 
 
+@in_float32
 def mean(x: Any, axis: Axis = None, *, keepdims: bool = False) -> Any:
     """Arithmetic mean over `axis` (all by default); NaN over nothing."""
     return _mean(x, axis=axis, keepdims=keepdims)
 
 
+@in_float32
 def var(x: Any, axis: Axis = None, *, keepdims: bool = False) -> Any:
     """Variance over `axis` (all by default): the mean squared distance from the mean (ddof 0)."""
     return mean(square(x - mean(x, axis, keepdims=True)), axis, keepdims=keepdims)

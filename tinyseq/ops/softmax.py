@@ -6,6 +6,7 @@ from tinyseq.backend.blocks import by_rows
 from tinyseq.engine import primitive
 from tinyseq.errors import ShapeError
 from tinyseq.ops._axes import Axis, axes_of
+from tinyseq.ops._half import in_float32
 
 
 def _exponentials(xp: Any, x: Any, axis: Axis) -> tuple[Any, Any, Any, Any]:
@@ -29,6 +30,7 @@ def _logsumexp(xp, x, *, axis, keepdims):
     return y.reshape(shape), lambda g: (g.reshape(few) / total * e,)
 
 
+@in_float32
 def logsumexp(x: Any, axis: Axis = None, *, keepdims: bool = False) -> Any:
     """log(sum(exp(x))) over `axis` without overflow; -inf, with gradient 0, where every element is -inf."""
     return _logsumexp(x, axis=axis, keepdims=keepdims)
@@ -41,6 +43,7 @@ def _softmax(xp, x, *, axis):
     return y, lambda g: (y * (g - (g * y).sum(axis=axis, keepdims=True)),)
 
 
+@in_float32
 def softmax(x: Any, axis: Axis = -1) -> Any:
     """exp(x) / sum(exp(x)) along `axis`: positive, summing to 1; all 0 where every element is -inf."""
     return _softmax(x, axis=axis)
@@ -53,6 +56,7 @@ def _log_softmax(xp, x, *, axis):
     return y, lambda g: (g - xp.exp(y) * g.sum(axis=axis, keepdims=True),)
 
 
+@in_float32
 def log_softmax(x: Any, axis: Axis = -1) -> Any:
     """log(softmax(x)) along `axis`, exact where softmax would round to 0."""
     return _log_softmax(x, axis=axis)

@@ -84,7 +84,7 @@ class RMSprop(Optimizer):
         s = state["square"]
         s *= options["alpha"]
         s += (1 - options["alpha"]) * (g * g)
-        change = g / (words_of(w).sqrt(s) + options["eps"])
+        change = g / (words_of(w).sqrt(s) + _eps(options, w))
         if options["momentum"]:
             v = state["velocity"]
             v *= options["momentum"]
@@ -132,7 +132,7 @@ class Adagrad(Optimizer):
         s = state["square"]
         s += g * g
         lr = options["lr"] / (1 + (step - 1) * options["lr_decay"])
-        w -= lr * (g / (words_of(w).sqrt(s) + options["eps"]))
+        w -= lr * (g / (words_of(w).sqrt(s) + _eps(options, w)))
 
 
 class Adam(Optimizer):
@@ -179,7 +179,7 @@ class Adam(Optimizer):
         s += (1 - b2) * (g * g)
         root = (1 - b2**step) ** 0.5
         lr = options["lr"] * root / (1 - b1**step)
-        w -= lr * (m / (words_of(w).sqrt(s) + root * options["eps"]))
+        w -= lr * (m / (words_of(w).sqrt(s) + root * _eps(options, w)))
 
 
 class AdamW(Adam):
@@ -202,3 +202,9 @@ class AdamW(Adam):
     def update(self, w: Array, g: Array, state: State, options: Options, step: int) -> None:
         w *= 1 - options["lr"] * options["weight_decay"]
         self.descend(w, g, state, options, step)
+
+
+def _eps(options: Options, w: Array) -> float:
+    """The option, or the smallest normal number of half precision, in which it would be 0."""
+    eps: float = options["eps"]
+    return max(eps, 2.0**-14) if w.dtype == "float16" else eps

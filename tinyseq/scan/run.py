@@ -5,7 +5,7 @@ from typing import Any
 from tinyseq.contracts import Cell
 from tinyseq.engine import Tensor
 from tinyseq.engine.tape import keeps_arguments, searches_anomalies
-from tinyseq.errors import ConfigError, ShapeError
+from tinyseq.errors import ConfigError, RandomStepError, ShapeError
 from tinyseq.scan import eager
 from tinyseq.scan.compiled import run as compile_and_run
 from tinyseq.scan.eager import Step
@@ -32,7 +32,8 @@ def scan(
 
     The step is compiled into one forward and one backward function for the whole batch. `compiled=False`
     runs it step by step on the tape instead, where it may do what it likes; so do derivatives of derivatives
-    and the search for anomalies, which need every intermediate value.
+    and the search for anomalies, which need every intermediate value, and by default steps that draw random
+    numbers, such as dropout. compiled=True raises TraceError for those.
 
     With `checkpoint=k` the backward pass computes the inner values of each k steps again, from the
     state before them: memory holds inputs, outputs and the inner values of k steps, for one more forward.
@@ -69,7 +70,13 @@ def scan(
     if stepwise:
         ys, final = eager.run(step, rows, inner, layout, reverse=reverse)
     else:
-        ys, final = compile_and_run(step, rows, inner, layout, reverse=reverse, checkpoint=checkpoint)
+        try:
+            ys, final = compile_and_run(step, rows, inner, layout, reverse=reverse, checkpoint=checkpoint)
+        except RandomStepError:
+            if compiled:
+                raise
+            # Dropout or zoneout inside a step: each step needs numbers of its own, which the tape draws.
+            ys, final = eager.run(step, rows, inner, layout, reverse=reverse)
     form = flatten(xs)[0]
     return (
         tree_map(lambda y: like(form, Sequences(y, layout)), ys),

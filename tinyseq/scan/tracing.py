@@ -10,7 +10,7 @@ from typing import Any
 from tinyseq import random
 from tinyseq.backend.symbols import ROWS, Graph, Level, Symbol
 from tinyseq.engine import Node, Tensor, enable_grad, make_tensor, sweep
-from tinyseq.errors import TraceError
+from tinyseq.errors import RandomStepError, TraceError
 from tinyseq.nn.module import Module
 from tinyseq.scan.eager import Step, check_result
 from tinyseq.scan.graph import ancestors
@@ -165,7 +165,7 @@ def trace(
     with enable_grad():
         result, scope = _call(replaced, rebuild(xs, iter(inputs)), rebuild(state, iter(states)))
         if random.get_state() != drawn:
-            raise TraceError(
+            raise RandomStepError(
                 "A step cannot draw random numbers: it is recorded once, so every step of every batch "
                 "would get the same. Draw them outside, for all steps at once, and pass them in as another "
                 "input."
