@@ -164,8 +164,8 @@ def test_a_target_that_is_no_class_is_placed(backend: str) -> None:
         CrossEntropy()(xs, ys)
     assert (
         str(caught.value)
-        == "CrossEntropy: the target 3 of sequence 1 at step 3 is none of the 3 classes 0..2; if it stands for "
-        "nothing, say ignore_index or leave it out."
+        == "CrossEntropy: the target 3 of sequence 1 at step 3 is none of the 3 classes 0..2; if it stands "
+        "for nothing, say ignore_index or leave it out."
     )
     with pytest.raises(DataError, match=r"the target -1 at position \(1, 0\) .*, nor the ignore_index -100"):
         CrossEntropy(ignore_index=IGNORE)(Tensor(np.zeros((2, 2, 3))), Tensor(np.array([[0, -100], [-1, 7]])))
