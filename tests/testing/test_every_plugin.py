@@ -58,6 +58,18 @@ def classified(head: Any, rng: np.random.Generator, lengths: Lengths) -> tuple[S
     return Sequences(rng.normal(size=(sum(lengths), 3)), Layout(lengths)), rng.integers(0, 4, len(lengths))
 
 
+def numbers(head: Any, rng: np.random.Generator, lengths: Lengths) -> tuple[Sequences, Sequences]:
+    """Two numbers for each step."""
+    layout, total = Layout(lengths), sum(lengths)
+    return Sequences(rng.normal(size=(total, 3)), layout), Sequences(rng.normal(size=(total, 2)), layout)
+
+
+def number(head: Any, rng: np.random.Generator, lengths: Lengths) -> tuple[Sequences, Array]:
+    """Two numbers for each sequence."""
+    features = Sequences(rng.normal(size=(sum(lengths), 3)), Layout(lengths))
+    return features, rng.normal(size=(len(lengths), 2))
+
+
 def paired(head: Any, rng: np.random.Generator, lengths: Lengths) -> tuple[Sequences, Array]:
     """Anchors, and then their partners in the same order."""
     groups = np.arange(len(lengths))
@@ -236,6 +248,13 @@ DESCRIBED: dict[tuple[str, str], list[dict[str, Any]]] = {
             "skip": {"M1": "its targets are partners, not labels: every row is its own"},
         }
     ],
+    ("loss", "squared-error"): [
+        {
+            "cases": [{}, {"reduction": "sum"}],
+            "inputs": losses.measured,
+            "reference": lambda loss, x, y: {"mean": np.mean, "sum": np.sum}[loss.reduction]((x - y) ** 2),
+        }
+    ],
     ("loss", "triplet"): [
         {
             "cases": [{"miner": "all"}, {"miner": "closest-negative"}],
@@ -259,6 +278,10 @@ DESCRIBED: dict[tuple[str, str], list[dict[str, Any]]] = {
             ],
             "inputs": classified,
         }
+    ],
+    ("head", "regressor"): [
+        {"cases": [(3, 2)], "inputs": numbers},
+        {"cases": [{"input_size": 3, "outputs": 2, "pooling": "mean", "init": "normal"}], "inputs": number},
     ],
     ("head", "tagger"): [
         {

@@ -88,6 +88,10 @@ def pairs(loss: Any, rng: np.random.Generator, lengths: Lengths) -> tuple[tuple[
     return (rng.normal(size=(rows, 3)), rng.normal(size=(rows, 3))), rng.integers(0, 2, rows)
 
 
+def measured(loss: Any, rng: np.random.Generator, lengths: Lengths) -> tuple[Array, Array]:
+    return rng.normal(size=(sum(lengths), 2)), rng.normal(size=(sum(lengths), 2))
+
+
 def contrastive(loss: Any, predictions: tuple[Array, Array], targets: Array) -> Any:
     costs = []
     for a, b, y in zip(*predictions, targets, strict=True):
