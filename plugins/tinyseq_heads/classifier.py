@@ -7,6 +7,7 @@ from tinyseq.contracts import Head, Loss, Metric
 from tinyseq.engine import Tensor
 from tinyseq.evaluation import Accuracy, MacroF1
 from tinyseq.nn import Linear
+from tinyseq.nn.init import Initializer
 from tinyseq.registry import losses
 from tinyseq.sequences import packed
 from tinyseq_heads.pooling import Pooling, meet_pooling, pooling_of
@@ -18,16 +19,22 @@ class Classifier(Head):
     pooling: "last", "ends", "mean", "max", "attention", or a function of Sequences. "last" suits a recurrence
     that reads forward: of a bidirectional one, the last step has read nothing backward. "ends" takes each
     direction where it has read the whole sequence, in a SequenceModel, whose encoder says where that is.
-    `loss` is cross-entropy unless another is given.
+    `loss` is cross-entropy unless another is given; `init` fills W.
     """
 
     def __init__(
-        self, input_size: int, classes: int, *, pooling: str | Pooling = "last", loss: Loss | None = None
+        self,
+        input_size: int,
+        classes: int,
+        *,
+        pooling: str | Pooling = "last",
+        loss: Loss | None = None,
+        init: str | Initializer = "glorot_uniform",
     ) -> None:
         self.input_size = input_size
         self.classes = classes
         self.pooling: Any = pooling_of(pooling, input_size)
-        self.projection = Linear(input_size, classes)
+        self.projection = Linear(input_size, classes, init=init)
         self.criterion: Any = loss if loss is not None else losses["cross-entropy"]()
 
     def scores(self, features: Any) -> Tensor:

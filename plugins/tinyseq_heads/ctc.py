@@ -7,6 +7,7 @@ from tinyseq.contracts import Head, Metric
 from tinyseq.engine import Tensor, no_grad
 from tinyseq.evaluation import ErrorRate, ExactMatch
 from tinyseq.nn import Linear
+from tinyseq.nn.init import Initializer
 from tinyseq.pairing import check_id
 from tinyseq.registry import losses
 from tinyseq.sequences import packed
@@ -18,13 +19,16 @@ class CTCHead(Head):
     """Scores for every class, `blank` among them, from the features of each step; trained by CTC.
 
     targets: the labels of each sequence, as Sequences or as a list of integer sequences, which may be empty.
+    `init` fills the weights of the scores.
     """
 
-    def __init__(self, input_size: int, classes: int, *, blank: int = 0) -> None:
+    def __init__(
+        self, input_size: int, classes: int, *, blank: int = 0, init: str | Initializer = "glorot_uniform"
+    ) -> None:
         check_id(f"CTCHead({input_size}, {classes})", "blank", blank, classes)
         self.input_size = input_size
         self.classes = classes
-        self.projection = Linear(input_size, classes)
+        self.projection = Linear(input_size, classes, init=init)
         self.criterion: Any = losses["ctc"](blank=blank)
 
     def loss(self, features: Any, targets: Any) -> Tensor:

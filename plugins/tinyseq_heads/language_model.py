@@ -7,7 +7,9 @@ from tinyseq.contracts import Head, Loss, Metric
 from tinyseq.engine import Tensor
 from tinyseq.errors import ConfigError
 from tinyseq.evaluation import Accuracy, Perplexity
-from tinyseq.nn import Embedding, Linear, Parameter, init
+from tinyseq.nn import Embedding, Linear, Parameter
+from tinyseq.nn import init as initial
+from tinyseq.nn.init import Initializer
 from tinyseq.nn.layers import positionwise
 from tinyseq.registry import losses
 
@@ -17,7 +19,8 @@ class LanguageModelHead(Head):
 
     With `tied`, the embedding that the model reads its input with, W is the transpose of its table, one
     Parameter for both; that needs features as wide as the embedding. `loss` is cross-entropy unless another
-    is given. `unit` is what the perplexity is per. Source of tying: Press and Wolf (2017).
+    is given. `unit` is what the perplexity is per; `init` fills a W of its own. Source of
+    tying: Press and Wolf (2017).
 
     Raises ConfigError for an embedding that does not fit.
     """
@@ -32,12 +35,13 @@ class LanguageModelHead(Head):
         tied: Embedding | None = None,
         loss: Loss | None = None,
         unit: str = "token",
+        init: str | Initializer = "glorot_uniform",
     ) -> None:
         self.input_size = input_size
         self.vocabulary_size = vocabulary_size
         self.unit = unit
         if tied is None:
-            self.projection: Linear | None = Linear(input_size, vocabulary_size)
+            self.projection: Linear | None = Linear(input_size, vocabulary_size, init=init)
         else:
             if (tied.num_embeddings, tied.embedding_size) != (vocabulary_size, input_size):
                 raise ConfigError(
@@ -46,7 +50,7 @@ class LanguageModelHead(Head):
                     "vocabulary and features as wide as the embedding; change the sizes or leave out tied."
                 )
             self.projection = None
-            self.bias = Parameter(init.zeros((vocabulary_size,)))
+            self.bias = Parameter(initial.zeros((vocabulary_size,)))
         self.tied = tied
         self.criterion: Any = loss if loss is not None else losses["cross-entropy"]()
 

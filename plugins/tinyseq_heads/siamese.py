@@ -10,6 +10,7 @@ from tinyseq.engine import Tensor
 from tinyseq.errors import DataError
 from tinyseq.evaluation import RecallAtK
 from tinyseq.nn import Linear
+from tinyseq.nn.init import Initializer
 from tinyseq.registry import losses
 from tinyseq.sequences import packed
 from tinyseq_heads.pooling import Pooling, meet_pooling, pooling_of
@@ -22,7 +23,8 @@ class Siamese(Head):
     `paired`, the second half of the batch holds the partners of the first half, row beside row, and the
     loss is called as loss(anchors, partners, groups); otherwise as loss(vectors, groups). `loss` is
     mean-closest-triplet unless another is given. The vectors have `embedding_size` elements through a
-    linear layer, or, without it, those of the pooled features. For poolings see Classifier.
+    linear layer, or, without it, those of the pooled features. For poolings see Classifier;
+    `init` fills the linear layer.
     """
 
     def __init__(
@@ -33,11 +35,12 @@ class Siamese(Head):
         pooling: str | Pooling = "mean",
         loss: Loss | None = None,
         paired: bool = True,
+        init: str | Initializer = "glorot_uniform",
     ) -> None:
         self.input_size = input_size
         self.paired = paired
         self.pooling: Any = pooling_of(pooling, input_size)
-        self.projection = None if embedding_size is None else Linear(input_size, embedding_size)
+        self.projection = None if embedding_size is None else Linear(input_size, embedding_size, init=init)
         self.criterion: Any = loss if loss is not None else losses["mean-closest-triplet"]()
 
     def predict(self, features: Any) -> Tensor:

@@ -10,6 +10,7 @@ from tinyseq.errors import ConfigError
 from tinyseq.evaluation import Accuracy, SpanF1
 from tinyseq.evaluation.spans import Scheme
 from tinyseq.nn import Linear
+from tinyseq.nn.init import Initializer
 from tinyseq.nn.layers import positionwise
 from tinyseq.pairing import check_list
 from tinyseq.registry import losses
@@ -20,7 +21,7 @@ class Tagger(Head):
 
     `loss` is cross-entropy, each step by itself, unless another is given: a CRF lets neighbouring tags
     depend on each other, and decodes the likeliest path. With `names` of the tags and their `scheme` (IOB1,
-    IOB2, IOBES), the metrics count spans.
+    IOB2, IOBES), the metrics count spans. `init` fills W.
     """
 
     def __init__(
@@ -31,6 +32,7 @@ class Tagger(Head):
         loss: Loss | None = None,
         names: Sequence[str] | None = None,
         scheme: Scheme | None = None,
+        init: str | Initializer = "glorot_uniform",
     ) -> None:
         check_list(f"Tagger({input_size}, {tags})", "names", names)
         if names is not None and len(names) != tags:
@@ -43,7 +45,7 @@ class Tagger(Head):
         self.tags = tags
         self.names = None if names is None else tuple(names)
         self.scheme = scheme
-        self.projection = Linear(input_size, tags)
+        self.projection = Linear(input_size, tags, init=init)
         self.criterion: Any = loss if loss is not None else losses["cross-entropy"]()
         expected = getattr(self.criterion, "tags", tags)
         if expected != tags:

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tinyseq_losses.squared_error import SquaredError
 
+import tinyseq
 from tinyseq import Sequences, Tensor
 from tinyseq.errors import ShapeError
 
@@ -41,3 +42,16 @@ def test_one_number_for_each_sequence_and_zeros_to_begin_with() -> None:
     assert (
         head.predict(Sequences.from_list([np.ones((2, 3), "f4"), np.ones((1, 3), "f4")])).numpy() == 0
     ).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "sizes"),
+    [
+        ("classifier", (3, 4)), ("tagger", (3, 4)), ("multi-label", (3, 4)), ("ctc", (3, 4)),
+        ("language-model", (3, 4)), ("siamese", (3, 4)), ("regressor", (3, 4)),
+    ],
+)  # fmt: skip
+def test_heads_take_initial_values(name: str, sizes: tuple[int, int]) -> None:
+    assert (tinyseq.heads[name](*sizes, init="ones").projection.weight.numpy() == 1).all()
+    again = tinyseq.build(tinyseq.config(tinyseq.heads[name](*sizes, init="zeros")))
+    assert (again.projection.weight.numpy() == 0).all()
