@@ -85,6 +85,8 @@ HEADS = {
         )
         for pooling in ("last", "mean", "max", "attention")
     },
+    "regressor": lambda: tinyseq.heads["regressor"](WIDTH, 2),
+    "regressor, pooled": lambda: tinyseq.heads["regressor"](WIDTH, 2, pooling="mean"),
     "siamese": lambda: tinyseq.heads["siamese"](WIDTH),
     "siamese, projected": lambda: tinyseq.heads["siamese"](WIDTH, 3, pooling="last"),
 }

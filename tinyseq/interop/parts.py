@@ -102,7 +102,7 @@ class Parts:
         entry = entry_of(type(head))
         name = "" if entry is None else entry.name
         given = arguments(head) if entry is not None else {}
-        if "pooling" in given:
+        if given.get("pooling") is not None:
             return self._pooled(head, name, given["pooling"], like)
         decode = getattr(getattr(head, "criterion", None), "decode", None)
         unpacked = "unpack(answers, sizes, order)"
@@ -140,12 +140,13 @@ class Parts:
             )
         answers = {
             "classifier": lambda x: ops.log_softmax(head.projection(x)),
+            "regressor": lambda x: head.projection(x),
             "siamese": lambda x: ops.l2_normalize(x if head.projection is None else head.projection(x)),
         }
         if name not in answers:
             raise ConfigError(
                 f"head, a {type(head).__name__}, cannot be written down: only heads that treat each step by "
-                "itself, classifier, siamese, ctc, and a tagger with its CRF can."
+                "itself, classifier, regressor, siamese, ctc, and a tagger with its CRF can."
             )
         answer = self._rows(answers[name], "head", like)
         return Answer([f"answers = {answer.name}({pooled})"], "answers[np.argsort(order)]", streams=False)
