@@ -334,11 +334,16 @@ DESCRIBED: dict[tuple[str, str], list[dict[str, Any]]] = {
         }
     ],
     ("metric", "perplexity"): [
-        {"cases": [{}, {"unit": "word"}], "inputs": metrics.scored, "reference": metrics.perplexity}
+        {"cases": [{}, {"unit": "word"}], "inputs": metrics.scored, "reference": metrics.perplexity},
+        {"cases": [{"ignore_index": -1}], "inputs": metrics.scored, "ignored": -1},
     ],
-    ("metric", "accuracy"): [{"cases": [{}], "inputs": metrics.scored, "reference": metrics.accuracy}],
+    ("metric", "accuracy"): [
+        {"cases": [{}], "inputs": metrics.scored, "reference": metrics.accuracy},
+        {"cases": [{"ignore_index": -1}], "inputs": metrics.scored, "ignored": -1},
+    ],
     ("metric", "macro-f1"): [
-        {"cases": [{"classes": 4}], "inputs": metrics.scored, "reference": metrics.macro_f1}
+        {"cases": [{"classes": 4}], "inputs": metrics.scored, "reference": metrics.macro_f1},
+        {"cases": [{"classes": 4, "ignore_index": -1}], "inputs": metrics.scored, "ignored": -1},
     ],
     ("metric", "span-f1"): [
         {"cases": [{"tags": NAMES}, {"tags": NAMES, "mode": "strict"}], "inputs": metrics.tags}

@@ -58,7 +58,7 @@ def conformance(
     weights after a step with each of the gradients.
     context: the steps that a layer's output depends on: "position", "past", "future", "both", or "halves"
     (features of a reading from the start, then those of one from the end).
-    ignored: the target that a loss ignores, or a function of the loss that gives it.
+    ignored: the target that a loss or metric ignores, or a function of it that gives the target.
     mines: whether a loss, or a head, compares the rows or sequences of a batch with each other.
     skip: law ids with the reason why each is not tried.
 

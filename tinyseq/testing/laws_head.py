@@ -80,21 +80,21 @@ def _answers(predicted: Any) -> list[np.ndarray[Any, Any]]:
 @law(
     "H3",
     "head",
-    usually="a mean of means over sequences, or a mean over padded steps",
+    usually="a mean of means over sequences, or a mean over padded steps; or ignored targets, or weights of "
+    "classes, are in the mean but not in weight(targets)",
     examples=TOGETHER,
     fewest=2,
     exempt=_compares,
 )
 def batches(s: Subject, example: Example) -> None:
-    """The loss is a mean over targets: those of the sequences, weighed by their targets, give the batch's."""
+    """The loss is a mean over what counts: those of the sequences, times their weights, give the batch's."""
     head = s.build()
     features, targets = make_pair(s, head, example)
     with no_grad():
-        whole = array(head.loss(features, targets))
+        whole = head.weight(targets) * array(head.loss(features, targets))
         parts = [(_one(features, i), _one(targets, i)) for i in range(len(example.lengths))]
-        counts = [len(array(target)) for _, target in parts]
-        weighed = sum(n * array(head.loss(*part)) for n, part in zip(counts, parts, strict=True))
-    equal("the loss of the batch", whole, "of its sequences, weighed by their targets", weighed / sum(counts))
+        weighed = sum(head.weight(part[1]) * array(head.loss(*part)) for part in parts)
+    equal("the batch's loss, times its weight,", whole, "those of its sequences together", weighed)
 
 
 @law(

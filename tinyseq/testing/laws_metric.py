@@ -83,3 +83,33 @@ def figure(s: Subject, example: Example) -> None:
         "of the reference",
         figures(want),
     )
+
+
+@law(
+    "E3",
+    "metric",
+    usually="ignored targets are left out of the sum, but not of the count, or are looked up as classes",
+    examples=TOGETHER,
+    exempt=lambda s: "" if s.declared.ignored is not None else "no target is ignored: ignored=",
+)
+def ignored_targets(s: Subject, example: Example) -> None:
+    """Ignored targets, the last argument of update(), count nowhere, whatever was predicted for them."""
+    metric = s.make()
+    declared = s.declared.ignored
+    ignored = declared(metric) if callable(declared) else declared
+    for batch in _batches(s, metric, example):
+        *predictions, targets = map(np.asarray, batch)
+        dropped = np.arange(len(targets)) % 2 == 1
+        left = _value(_seen(s, [(*(x[~dropped] for x in predictions), targets[~dropped])]))
+        targets = np.where(dropped, ignored, targets)
+        for others in (predictions, [np.concatenate([x[:1], x[:-1]]) for x in predictions]):
+            mixed = (
+                np.where(dropped.reshape(-1, *[1] * (x.ndim - 1)), y, x)
+                for x, y in zip(predictions, others, strict=True)
+            )
+            equal(
+                "the figure with ignored targets",
+                _value(_seen(s, [(*mixed, targets)])),
+                "of the others alone",
+                left,
+            )

@@ -24,7 +24,7 @@ USES = {
     "inputs": ("cell", "layer", "loss", "head", "model", "metric", "op"),
     "reference": ("cell", "layer", "loss", "metric", "optimizer", "op"),
     "context": ("layer",),
-    "ignored": ("loss",),
+    "ignored": ("loss", "metric"),
     "mines": ("loss", "head"),
 }
 """What may be declared, and for which kinds; for any other it would do nothing."""

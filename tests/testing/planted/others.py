@@ -7,7 +7,7 @@ import numpy as np
 
 from tinyseq import ops, primitive, random
 from tinyseq.contracts import Head, Metric
-from tinyseq.evaluation import Perplexity
+from tinyseq.evaluation import Accuracy, Perplexity
 from tinyseq.nn import Linear
 from tinyseq.optim import Adam
 
@@ -45,6 +45,33 @@ class MeanOfMeansHead(Tagger):
     def loss(self, features: Any, targets: Any) -> Any:
         scores = self.projection(features)
         return scores.with_data(ops.softmax_cross_entropy(scores.data, targets.data)).mean().mean()
+
+
+class WeighsInSilence(Tagger):
+    """Targets of class 0 count three times, of which the trainer hears nothing."""
+
+    def counts(self, targets: Any) -> Any:
+        return 1 + 2 * (targets.data.numpy() == 0)
+
+    def loss(self, features: Any, targets: Any) -> Any:
+        counts = self.counts(targets)
+        costs = ops.softmax_cross_entropy(self.projection(features).data, targets.data)
+        return (costs * counts.astype(costs.dtype)).sum() * (1 / float(counts.sum()))
+
+
+class WeighsAloud(WeighsInSilence):
+    """The same, but it says so: a right head."""
+
+    def weight(self, targets: Any) -> float:
+        return float(self.counts(targets).sum())
+
+
+class CountsIgnored(Accuracy):
+    """What is ignored is never right, and still counts."""
+
+    def update(self, predictions: Any, targets: Any) -> None:
+        super().update(predictions, targets)
+        self.count += int((targets == self.ignore_index).sum())
 
 
 class SameMetricsAgain(Tagger):
@@ -152,6 +179,7 @@ def matrix(rng: np.random.Generator, rows: int) -> Any:
 
 TAGGING = {"cases": [(3, 4)], "inputs": 4}
 MEASURING = {"cases": [{}], "inputs": scored, "reference": perplexity}
+IGNORING = {"cases": [{"ignore_index": -1}], "inputs": scored, "ignored": -1}
 
 ADAM: dict[str, Any] = {"cases": [{"lr": 0.1}]}
 
@@ -159,6 +187,8 @@ PLANTS: list[tuple[str, str, Any, dict[str, Any]]] = [
     ("one score for all steps", "H1", OneScoreForAll, TAGGING),
     ("prediction normalised over the batch", "H2", PredictsOverTheBatch, TAGGING),
     ("head's loss is a mean of means", "H3", MeanOfMeansHead, TAGGING),
+    ("class weights that nobody hears of", "H3", WeighsInSilence, TAGGING),
+    ("ignored targets are counted", "E3", CountsIgnored, IGNORING),
     ("the same metrics again", "H4", SameMetricsAgain, TAGGING),
     ("perplexity averaged over batches", "E2", MeanPerplexity, MEASURING),
     ("merge forgets the sum", "E1", MergesCountsOnly, MEASURING),
@@ -179,6 +209,9 @@ PLANTS: list[tuple[str, str, Any, dict[str, Any]]] = [
 ]
 RIGHT: list[tuple[Any, dict[str, Any]]] = [
     (Tagger, TAGGING),
+    (WeighsAloud, TAGGING),
     (Perplexity, MEASURING),
+    (Perplexity, IGNORING),
+    (Accuracy, IGNORING),
     (Adam, {"cases": [{"lr": 0.1}]}),
 ]
