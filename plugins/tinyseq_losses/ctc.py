@@ -52,11 +52,11 @@ class CTC(Loss):
         if self.reduction == "none":
             return losses
         total = losses.sum()
-        return total if self.reduction == "sum" else total * (1 / max(1, sum(map(len, labels))))
+        return total if self.reduction == "sum" else total * (1 / self.weight(labels))
 
     def weight(self, targets: Any) -> float:
-        """The number of labels."""
-        return sum(map(len, _labels(targets)))
+        """The number of labels; a sequence without any counts as one, for its silence is judged as well."""
+        return sum(max(1, len(sequence)) for sequence in _labels(targets))
 
     def _log_likelihood(self, scores: Sequences, labels: list[Labels]) -> Tensor:
         """log p(labels | scores) of each sequence: (batch,)."""

@@ -7,6 +7,7 @@ import numpy as np
 
 from tinyseq import Sequences, random
 from tinyseq.data import read_lines
+from tinyseq.errors import DataError
 from tinyseq.training import Epoch, Outcome, Trainer
 
 T = TypeVar("T")
@@ -39,7 +40,13 @@ def split(examples: Sequence[T], *shares: float) -> list[list[T]]:
     """The examples in one random order, which is always the same, cut into parts of these shares."""
     order = np.random.default_rng(0).permutation(len(examples))
     cuts = [round(share * len(examples)) for share in np.cumsum(shares)]
-    return [[examples[i] for i in part] for part in np.split(order, cuts)[: len(shares)]]
+    parts = [[examples[i] for i in part] for part in np.split(order, cuts)[: len(shares)]]
+    if not all(parts):
+        raise DataError(
+            f"{len(examples)} examples are too few to be split into parts of {', '.join(map(str, shares))}: "
+            "each needs one or more."
+        )
+    return parts
 
 
 def with_class(pairs: Sequence[tuple[Any, int]]) -> tuple[Sequences, Any]:

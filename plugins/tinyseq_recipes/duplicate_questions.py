@@ -65,8 +65,10 @@ def duplicate_questions(
     Data: a folder of train, valid, test .tsv: two texts and 0 or 1.
     """
     if data:
-        parts = [list(read_table(data / f"{part}.tsv", 3)) for part in ("train", "valid", "test")]
-        train, valid, test = ([(a, b, int(same)) for a, b, same in part] for part in parts)
+        parts = (
+            list(read_table(data / f"{part}.tsv", 3, parse=_pair)) for part in ("train", "valid", "test")
+        )
+        train, valid, test = parts
     else:
         train, valid, test = split(questions(examples), 0.8, 0.1, 0.1)
     pairs = [pair for pair in train if pair[2]]  # all other pairs of a batch are the negatives
@@ -101,6 +103,17 @@ def duplicate_questions(
         show(Outcome("siamese bigru", name, figures[name], baseline[name], losses=losses(trainer)))
         for name in figures
     ]
+
+
+LABELS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "no": 0, "yes": 1, "false": 0, "true": 1}
+
+
+def _pair(a: str, b: str, same: str) -> Pair:
+    if not (_words(a) and _words(b)):
+        raise ValueError("has an empty text.")
+    if same.strip().lower() not in LABELS:
+        raise ValueError(f"has the label {same!r}, and 1 (the same) or 0 is needed; a header is left out.")
+    return a, b, LABELS[same.strip().lower()]
 
 
 def _words(text: str) -> list[str]:

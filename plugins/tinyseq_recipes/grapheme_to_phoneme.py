@@ -7,7 +7,7 @@ letters a sound comes from. The baseline is the sound of the known word that is 
 from pathlib import Path
 
 import tinyseq
-from tinyseq.data import read_lines
+from tinyseq.data import likely_encoding, read_lines
 from tinyseq.training import Outcome
 from tinyseq_recipes.common import split
 from tinyseq_recipes.made_pairs import spellings
@@ -28,13 +28,14 @@ def grapheme_to_phoneme(
     lr: float = 3e-3,
     examples: int = 3000,
     words: int = 30_000,
+    encoding: str | None = None,
     seed: int = 0,
 ) -> list[Outcome]:
     """How a word sounds, from its letters, beside the word that is spelled most alike.
 
     Data: a pronouncing dictionary, WORD and its sounds in each line, or its folder.
     """
-    known = read_dictionary(data) if data else spellings(examples)
+    known = read_dictionary(data, encoding) if data else spellings(examples)
     train, valid, test = split(known, 0.9, 0.02, 0.02) if data else split(known, 0.8, 0.1, 0.1)
     train = train[:words]
     print(f"{len(train):,} words to learn from; {len(test):,} are for the test")
@@ -57,10 +58,13 @@ def grapheme_to_phoneme(
     return compared(model, found, baseline, trainer, ("phoneme error rate", "words right"))
 
 
-def read_dictionary(data: Path) -> list[Pair]:
+def read_dictionary(data: Path, encoding: str | None = None) -> list[Pair]:
     """Words of letters only, each with its first pronunciation, without marks of stress and comments."""
     file = next(iter(sorted(data.glob("*.dict*"))), data / "words.dict") if data.is_dir() else data
-    known = (line.partition("#")[0].split() for line in read_lines(file))
+    known = (
+        line.partition("#")[0].split()
+        for line in read_lines(file, encoding=encoding or likely_encoding(file))
+    )
     return [
         (list(entry[0].lower()), [sound.rstrip("012") for sound in entry[1:]])
         for entry in known

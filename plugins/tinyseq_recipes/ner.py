@@ -45,7 +45,7 @@ def ner(
     else:
         train, valid, test = split(named_entities(examples), 0.8, 0.1, 0.1)
     tags = Vocabulary(
-        sorted({tag for part in (train, test) for _, tags in part for tag in tags}), unit="word"
+        sorted({tag for part in (train, valid, test) for _, tags in part for tag in tags}), unit="word"
     )
     print(f"{len(train):,} sentences, {len(tags)} tags; {len(test):,} sentences are for the test")
 
@@ -76,4 +76,4 @@ def ner(
 
 def _read(folder: Path, part: str) -> list[Tagged]:
     file = next(iter(sorted(folder.glob(f"*{part}*.conll*"))), folder / f"{part}.conll")
-    return [(words, tags) for words, tags in read_conll(file, separator="\t")]
+    return [(words, tags) for words, tags in read_conll(file)]

@@ -42,7 +42,8 @@ def pos_tagging(
     Data: a folder of *.train, *.dev, *.test .tsv.
     """
     train, valid, test = _sentences(data) if data else split(tagged_sentences(examples), 0.8, 0.1, 0.1)
-    tags = Vocabulary(sorted({tag for _, tags in train for tag in tags}), unit="word")
+    everything = [*train, *valid, *test]  # a tag that is not in train is never right, and no reason to stop
+    tags = Vocabulary(sorted({tag for _, tags in everything for tag in tags}), unit="word")
     print(f"{len(train):,} sentences, {len(tags)} tags; {len(test):,} sentences are for the test")
 
     tagger = MostFrequentTag(train)
@@ -94,4 +95,4 @@ class Tokens:
 def _sentences(folder: Path) -> list[list[Tagged]]:
     parts = ("train", "dev", "test")
     files = [next(iter(sorted(folder.glob(f"*{part}.tsv*"))), folder / f"{part}.tsv") for part in parts]
-    return [[(words, tags) for words, tags in read_conll(file, (0, 1), separator="\t")] for file in files]
+    return [[(words, tags) for words, tags in read_conll(file, (0, 1))] for file in files]

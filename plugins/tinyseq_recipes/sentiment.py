@@ -11,7 +11,7 @@ from tinyseq_heads.classifier import Classifier
 
 import tinyseq
 from tinyseq.baselines import NaiveBayes, mean_of_embeddings
-from tinyseq.data import LengthBatches, Vocabulary, read_lines
+from tinyseq.data import LengthBatches, Vocabulary, likely_encoding, read_lines
 from tinyseq.nn import Dropout, Embedding, SequenceModel
 from tinyseq.optim import Adam
 from tinyseq.training import Outcome, Trainer, measure
@@ -32,13 +32,14 @@ def sentiment(
     batch: int = 32,
     lr: float = 2e-3,
     examples: int = 1500,
+    encoding: str | None = None,
     seed: int = 0,
 ) -> list[Outcome]:
     """Good or bad, by four models.
 
-    Data: a folder of a *.neg and a *.pos file, a review a line (latin-1).
+    Data: a folder of a *.neg and a *.pos file, a review a line. Without an encoding, UTF-8 if they are that.
     """
-    labelled = _read(data) if data else reviews(examples)
+    labelled = _read(data, encoding) if data else reviews(examples)
     train, valid, test = split(labelled, 0.8, 0.1, 0.1)
     vocabulary = Vocabulary.build(
         (word for words, _ in train for word in words), unit="word", min_count=2, specials=["?"], unknown="?"
@@ -72,9 +73,11 @@ def _model(name: str, words: int, embedding: int, hidden: int, pooling: str, dro
     return SequenceModel(Embedding(words, embedding), encoder, Classifier(hidden, 2, pooling=pooling))
 
 
-def _read(folder: Path) -> list[tuple[list[str], int]]:
+def _read(folder: Path, encoding: str | None = None) -> list[tuple[list[str], int]]:
     found = []
     for label, suffix in enumerate(("neg", "pos")):
         file = next(iter(sorted(folder.glob(f"*.{suffix}*"))), folder / f"reviews.{suffix}")
-        found += [(line.split(), label) for line in read_lines(file, encoding="latin-1")]
+        found += [
+            (line.split(), label) for line in read_lines(file, encoding=encoding or likely_encoding(file))
+        ]
     return found

@@ -29,10 +29,17 @@ PARTS = ("train", "valid", "test")
 
 def read_pairs(data: Path, words: Callable[[str], Words]) -> list[list[Pair]]:
     """Training, validation and test pairs of a folder with one .tsv for each, or of one file, split here."""
+
+    def both(a: str, b: str) -> Pair:
+        pair = words(a), words(b)
+        if not all(pair):
+            raise ValueError(f"has no words in column {1 + bool(pair[0])}.")
+        return pair
+
     if data.is_dir():
         files = [next(iter(sorted(data.glob(f"*{part}*.tsv*"))), data / f"{part}.tsv") for part in PARTS]
-        return [[(words(a), words(b)) for a, b in read_table(file, 2)] for file in files]
-    return split([(words(a), words(b)) for a, b in read_table(data, 2)], 0.8, 0.1, 0.1)
+        return [list(read_table(file, 2, parse=both)) for file in files]
+    return split(list(read_table(data, 2, parse=both)), 0.8, 0.1, 0.1)
 
 
 class PairModel:

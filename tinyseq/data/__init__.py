@@ -5,6 +5,7 @@ from tinyseq.data.audio import read_wav as read_wav
 from tinyseq.data.batches import LengthBatches as LengthBatches
 from tinyseq.data.batches import StreamedBatches as StreamedBatches
 from tinyseq.data.files import Records as Records
+from tinyseq.data.files import likely_encoding as likely_encoding
 from tinyseq.data.files import read_lines as read_lines
 from tinyseq.data.images import read_idx as read_idx
 from tinyseq.data.pairs import PairBatch as PairBatch

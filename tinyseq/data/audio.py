@@ -1,7 +1,6 @@
 """Speech as a sequence: WAV files, and the cepstral coefficients of their frames."""
 
-import io
-import wave
+import struct
 from typing import Any
 
 import numpy as np
@@ -14,27 +13,68 @@ SILENCE = 1e-10
 """The least energy of a filter: the logarithm of none would be infinite."""
 
 
+MAX_BYTES = 2**30  # of one recording, decompressed
+RATES = (1, 10_000_000)  # Hz
+MAX_WINDOW = 2**18  # samples
+
+
 def read_wav(path: PathLike) -> tuple[Array, int]:
     """The samples, float32 (samples,) from -1 to 1, and the sampling rate in Hz; channels are averaged.
 
-    Raises DataError for a file that is no PCM of 8, 16, 24 or 32 bits.
+    Reads PCM of 8, 16, 24 and 32 bits and floats of 32 and 64, also as WAVE_FORMAT_EXTENSIBLE, and sizes that
+    a pipe left open. Raises DataError, in one sentence, for any other file, and for one that is cut short.
     """
     with opened(path) as file:
-        content = io.BytesIO(file.read())
+        content = file.read(MAX_BYTES + 1)
     try:
-        with wave.open(content) as sound:
-            width, channels, rate = sound.getsampwidth(), sound.getnchannels(), sound.getframerate()
-            raw = sound.readframes(sound.getnframes())
-    except (wave.Error, EOFError, RuntimeError, ValueError) as error:
-        cause = str(error) or "it ends too early"
-        raise DataError(f"{located(path)} is no WAV file of PCM samples: {cause}.") from None
-    size = width * channels
-    if width not in (1, 2, 3, 4) or channels < 1 or rate < 1 or len(raw) < size:
+        return _decoded(content)
+    except (_NoSound, struct.error) as error:
         raise DataError(
-            f"{located(path)} holds no sound that can be read: {len(raw)} bytes of {8 * width} bits, "
-            f"{channels} channels, {rate} Hz."
-        )
-    return _samples(raw[: len(raw) // size * size], width).reshape(-1, channels).mean(1, np.float32), rate
+            f"{located(path)} is no WAV file that can be read: {error}. Other programs convert it: "
+            "ffmpeg -i FILE -c:a pcm_s16le NEW.wav."
+        ) from None
+
+
+class _NoSound(Exception):
+    """What is wrong with a WAV file."""
+
+
+PCM, FLOAT, EXTENSIBLE = 1, 3, 0xFFFE
+
+
+def _decoded(content: bytes) -> tuple[Array, int]:
+    if len(content) > MAX_BYTES:
+        raise _NoSound(f"it has more than {MAX_BYTES / 2**30:g} GiB")
+    if content[:4] != b"RIFF" or content[8:12] != b"WAVE":
+        raise _NoSound("it does not begin with RIFF and WAVE")
+    form, data = None, None
+    at = 12
+    while at + 8 <= len(content) and data is None:
+        kind, size = content[at : at + 4], int.from_bytes(content[at + 4 : at + 8], "little")
+        body = content[at + 8 : at + 8 + size]
+        if kind == b"fmt ":
+            form = struct.unpack("<HHIIHH", body[:16])
+            if form[0] == EXTENSIBLE and len(body) >= 26:
+                form = (int.from_bytes(body[24:26], "little"), *form[1:])
+        elif kind == b"data":
+            if len(body) < size and size < 0xFFFFFF00:  # a pipe does not know its length
+                raise _NoSound(f"it ends after {len(body):,} of {size:,} bytes of sound")
+            data = body
+        at += 8 + size + size % 2
+    if form is None or data is None:
+        raise _NoSound(f"it has no {'format' if form is None else 'data'}")
+    tag, channels, rate, _, _, bits = form
+    if (tag, bits) not in [(PCM, 8), (PCM, 16), (PCM, 24), (PCM, 32), (FLOAT, 32), (FLOAT, 64)]:
+        name = {PCM: "PCM", FLOAT: "float"}.get(tag, f"format {tag}")
+        raise _NoSound(f"it holds {name} of {bits} bits, and PCM of 8 to 32 bits or floats are read")
+    size = bits // 8 * channels
+    if channels < 1 or not RATES[0] <= rate <= RATES[1] or len(data) < size:
+        raise _NoSound(f"it says {len(data)} bytes of sound, {channels} channels, {rate} Hz")
+    whole = data[: len(data) // size * size]
+    samples = np.frombuffer(whole, f"<f{bits // 8}") if tag == FLOAT else _samples(whole, bits // 8)
+    if not np.isfinite(samples).all():
+        raise _NoSound("it has samples that are not finite")
+    return samples.reshape(-1, channels).mean(1, np.float32), rate
 
 
 def _samples(raw: bytes, width: int) -> Array:
@@ -70,10 +110,11 @@ def mfcc(
     length, hop = round(window * rate), round(step * rate)
     if x.ndim != 1 or not x.size or not np.isfinite(x).all():
         raise DataError(f"mfcc() takes one channel of finite samples (samples,), not shape {x.shape}.")
-    if length < 2 or hop < 1 or not 1 <= coefficients <= filters:
+    if length > MAX_WINDOW or length < 2 or hop < 1 or not 1 <= coefficients <= filters:
         raise ConfigError(
             f"mfcc(): windows of {length} samples every {hop}, and {coefficients} coefficients of {filters} "
-            "filters, make no sense: coefficients are 1 to filters, and a window 2 samples or more."
+            "filters, make no sense: coefficients are 1 to filters, and a window 2 to "
+            f"{MAX_WINDOW:,} samples."
         )
     y = np.append(x[0], x[1:] - emphasis * x[:-1])
     y = np.pad(y, (0, max(0, length - len(y))))

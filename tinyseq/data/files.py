@@ -65,7 +65,8 @@ def lines(path: PathLike, report: Report, encoding: str = "utf-8") -> Iterator[t
                 line = raw.decode(encoding).removesuffix("\n").removesuffix("\r")
             except UnicodeDecodeError as error:
                 wrong = f"byte 0x{raw[error.start]:02x} at offset {error.start} ({error.reason})"
-                report(f"line {number}", f"is not {encoding}: {wrong}; pass encoding=... if it is another.")
+                other = _likely(raw)
+                report(f"line {number}", f"is not {encoding}: {wrong}; it is most likely encoding={other!r}.")
                 continue
             if "\0" in line:
                 report(f"line {number}", "has a NUL byte; is this a binary file, or UTF-16?")
@@ -117,6 +118,28 @@ def read_lines(path: PathLike, *, encoding: str = "utf-8") -> Records[str]:
         path,
         lambda report: (line for _, line in lines(path, report, encoding) if line.strip()),
     )
+
+
+def likely_encoding(path: PathLike) -> str:
+    """UTF-8 if a whole file of lines is that, and otherwise what its first other line most likely is."""
+    with opened(path) as file:
+        while raw := file.readline(MAX_LINE + 1):
+            try:
+                raw.decode("utf-8")
+            except UnicodeDecodeError:
+                return _likely(raw)
+    return "utf-8"
+
+
+def _likely(raw: bytes) -> str:
+    """Of bytes that are no UTF-8: Windows' Latin letters, unless it has no letter for one of them."""
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16"
+    try:
+        raw.decode("cp1252")
+    except UnicodeDecodeError:
+        return "latin-1"
+    return "cp1252"
 
 
 def _check_encoding(encoding: str) -> None:

@@ -2,7 +2,8 @@
 
 import csv
 import json
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -30,42 +31,91 @@ def read_conll(
 ) -> Records[tuple[list[str], ...]]:
     """Sentences of one token a line and a blank line after each: for each sentence, the chosen columns.
 
-    Columns stand between `separator`, by default any white space. Lines that begin with one of `skip` are
-    left out ("#" for comments). A line with another number of columns than the first, or with nothing in one
-    that is asked for, is malformed.
+    Columns stand between `separator`; by default between tabs, if the first token has any, and otherwise
+    between spaces. A line before a sentence that begins with one of `skip` is left out ("#" for comments),
+    but not one that has a token's columns, as "#NLProc B-group"; within a sentence no line is a comment.
+    -DOCSTART- ends a sentence wherever it stands. Of files named `.conllu`, ranges (1-2) and empty nodes
+    (3.1) are left out. A line with another number of columns than the first, or with nothing in one that is
+    asked for, is malformed, and so is one in which two of `columns` are the same.
     """
-    return Records(
-        path, lambda report: _sentences(lines(path, report, encoding), report, columns, separator, skip)
-    )
+    prefixes = (skip,) if isinstance(skip, str) else tuple(skip)
+    nodes = Path(path).name.removesuffix(".gz").endswith(".conllu")
+    wanted = _Columns(tuple(columns), separator, prefixes, nodes)
+    return Records(path, lambda report: _sentences(lines(path, report, encoding), report, wanted))
+
+
+DOCUMENT = "-DOCSTART-"
+
+
+class _Columns(NamedTuple):
+    """What is wanted of a file of tokens, and how its lines are told apart."""
+
+    columns: tuple[int, ...]
+    separator: str | None
+    skip: tuple[str, ...]
+    has_nodes: bool  # whether ids like 1-2 and 3.1 stand in the first column
+
+    def split(self, line: str, separator: str | None) -> list[str]:
+        """The columns of a line; a no-break space is part of a word."""
+        return line.split(separator) if separator else re.findall(r"[^ \t\v\f]+", line)
+
+    def mistake(self, token: list[str], width: int, line: str) -> str:
+        """What is wrong with a token's line, or an empty string."""
+        needed = max(c + 1 if c >= 0 else -c for c in self.columns)
+        places = [c if c >= 0 else c + len(token) for c in self.columns]
+        if "\r" in line:
+            return (
+                "has carriage returns within: save the file with line ends of Unix (LF) or Windows (CR LF)."
+            )
+        if len(token) < needed or len(set(places)) < len(set(self.columns)):
+            least = max(needed, len(set(self.columns)))
+            others = {"a comma": ",", "a tab": "\t", "a space": " "}
+            found = [name for name, mark in others.items() if mark in line and mark != self.separator]
+            hint = f" Are they separated by {' or '.join(found)}? Say separator=..." if found else ""
+            return f"has {_columns(len(token))}, and {least} are needed.{hint}"
+        if width and len(token) != width:
+            return f"has {_columns(len(token))}, and the lines before have {width}."
+        if not all(token[c].strip() for c in self.columns):
+            return "has nothing in a column that is needed."
+        return ""
+
+    def is_comment(self, line: str, token: list[str], width: int) -> bool:
+        """Whether a line that stands before a sentence is none of its tokens."""
+        prefix = next((p for p in self.skip if p and p != DOCUMENT and line.startswith(p)), None)
+        if prefix is None:
+            return False
+        rest = line[len(prefix) :]
+        return prefix[-1].isspace() or not rest or rest[0].isspace() or bool(self.mistake(token, width, line))
 
 
 def _sentences(
-    numbered: Iterator[tuple[int, str]],
-    report: Report,
-    columns: Sequence[int],
-    separator: str | None,
-    skip: Sequence[str],
+    numbered: Iterator[tuple[int, str]], report: Report, wanted: _Columns
 ) -> Iterator[tuple[list[str], ...]]:
     width, tokens = 0, list[list[str]]()
+    separator = wanted.separator
+
+    def chosen() -> tuple[list[str], ...]:
+        return tuple([token[c] for token in tokens] for c in wanted.columns)
+
     for number, line in numbered:
-        if not line.strip():
+        if separator is None and not width and "\t" in line:
+            separator = "\t"
+        token = wanted.split(line, separator)
+        begins = DOCUMENT in wanted.skip and token[:1] and token[0].split()[:1] == [DOCUMENT]
+        if not line.strip() or begins:
             if tokens:
-                yield tuple([token[c] for token in tokens] for c in columns)
+                yield chosen()
             tokens = []
-        elif not line.startswith(tuple(skip)):
-            token = line.split(separator)
-            needed = max(c + 1 if c >= 0 else -c for c in columns)
-            if len(token) < needed:
-                report(f"line {number}", f"has {_columns(len(token))}, and {needed} are needed.")
-            elif width and len(token) != width:
-                report(f"line {number}", f"has {_columns(len(token))}, and the lines before have {width}.")
-            elif not all(token[c].strip() for c in columns):
-                report(f"line {number}", "has nothing in a column that is needed.")
+        elif wanted.has_nodes and re.fullmatch(r"\d+[-.]\d+", token[0]):
+            continue
+        elif tokens or not wanted.is_comment(line, token, width):
+            if mistake := wanted.mistake(token, width, line):
+                report(f"line {number}", mistake)
             else:
                 width = len(token)
                 tokens.append(token)
     if tokens:
-        yield tuple([token[c] for token in tokens] for c in columns)
+        yield chosen()
 
 
 def read_table(
@@ -75,8 +125,12 @@ def read_table(
     separator: str | None = None,
     header: bool = False,
     encoding: str = "utf-8",
-) -> Records[tuple[str, ...]]:
+    parse: Callable[..., Any] | None = None,
+) -> Records[Any]:
     """The rows of a table of that many columns, such as pairs of sentences; `header` leaves out the first.
+
+    `parse`, called with the columns of a row, makes a record of them; where it raises ValueError, which says
+    what is wrong, the line is malformed.
 
     Files named `.csv` have commas between columns and may quote (RFC 4180); others have `separator`, by
     default tabs, and every character stands for itself.
@@ -87,12 +141,19 @@ def read_table(
         raise ConfigError(
             f"A table has 1 column or more and one character between them, not {columns} and {separator!r}."
         )
-    return Records(path, lambda report: _rows(path, report, columns, separator, header, encoding))
+    made = (lambda *row: row) if parse is None else parse
+    return Records(path, lambda report: _rows(path, report, columns, separator, header, encoding, made))
 
 
 def _rows(
-    path: PathLike, report: Report, columns: int, separator: str, header: bool, encoding: str
-) -> Iterator[tuple[str, ...]]:
+    path: PathLike,
+    report: Report,
+    columns: int,
+    separator: str,
+    header: bool,
+    encoding: str,
+    parse: Callable[..., Any],
+) -> Iterator[Any]:
     numbered = lines(path, report, encoding)
     rows = _quoted(numbered, report, separator) if separator == "," else _plain(numbered, separator)
     for number, row in rows:
@@ -101,7 +162,12 @@ def _rows(
         elif len(row) != columns:
             report(f"line {number}", f"has {_columns(len(row))}, and {columns} are needed.")
         else:
-            yield tuple(row)
+            try:
+                record = parse(*row)
+            except ValueError as error:
+                report(f"line {number}", str(error))
+                continue
+            yield record
 
 
 def _plain(numbered: Iterator[tuple[int, str]], separator: str) -> Iterator[tuple[int, list[str]]]:
@@ -134,6 +200,7 @@ def _quoted(
 
 def read_jsonl(path: PathLike, keys: Sequence[str] = (), *, encoding: str = "utf-8") -> Records[Any]:
     """The values of a file of one JSON value a line; with `keys`, a tuple of these values of each object."""
+    keys = (keys,) if isinstance(keys, str) else keys
     return Records(path, lambda report: _values(lines(path, report, encoding), report, keys))
 
 

@@ -35,7 +35,7 @@ class Vocabulary:
         if unit not in UNITS:
             raise ConfigError(f"A Vocabulary has the unit 'char' or 'word', not {unit!r}.")
         self.unit = unit
-        self.specials = tuple(specials)
+        self.specials = (specials,) if isinstance(specials, str) else tuple(specials)
         self.unknown = unknown
         self.symbols = (*self.specials, *symbols)
         self._ids = {symbol: i for i, symbol in enumerate(self.symbols)}
@@ -60,6 +60,7 @@ class Vocabulary:
 
         Symbols seen fewer than `min_count` times are left out, and so is all beyond `max_size` in all.
         """
+        specials = (specials,) if isinstance(specials, str) else specials
         counts = Counter(_split(text, unit) if isinstance(text, str) else text)
         for special in specials:
             del counts[special]
