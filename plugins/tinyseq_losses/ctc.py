@@ -31,8 +31,9 @@ class CTC(Loss):
 
     predictions: unnormalised scores, (steps, classes) for each sequence, as Sequences or a Tensor (batch,
     time, classes); class `blank` stands for no label. targets: the labels of each sequence, as Sequences or
-    as a list of integer sequences, which may be empty. "mean" divides by the number of labels in the batch,
-    which unlike a mean over sequences adds up; "none" gives one value for each sequence.
+    as a list of integer sequences, which may be empty. "mean" divides by the number of labels in the batch
+    (1 for a sequence without any), which unlike a mean over sequences adds up; "none" gives one value for
+    each sequence.
 
     Raises DataError for a label that is no class or the blank, and where a sequence has fewer steps than
     its labels need: one for each, and one between equal neighbours. Source: Graves et al. (2006), section
