@@ -79,7 +79,8 @@ def train(args: argparse.Namespace) -> None:
     folder, options = args.file.parent, run.training
     directory = None if options.directory is None else folder / options.directory
     name, text = _text(run, folder)
-    notes = {"run": _identity(run), "text": name, "sha256": fingerprint(text)}
+    file = None if run.data.text is None else str((folder / run.data.text).resolve())
+    notes = {"run": _identity(run), "text": name, "file": file, "sha256": fingerprint(text)}
     if args.resume:
         _require_same_run(args.file, directory, notes)
     else:

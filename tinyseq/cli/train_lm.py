@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> None:
     directory: Path | None = given.get("save")
     epochs: int = given.get("epochs", EPOCHS)
     text = read_text(args.text)
-    notes = {"text": str(args.text), "sha256": fingerprint(text)}
+    notes = {"text": str(args.text), "file": str(Path(args.text).resolve()), "sha256": fingerprint(text)}
     resume = "resume" in given
     if resume:
         settings = _resumed_settings(given, directory, notes["sha256"])

@@ -29,6 +29,7 @@ from tinyseq.training.interrupts import Interrupts, Stopped, deferred_interrupts
 from tinyseq.training.monitor import Monitor, values
 from tinyseq.training.objectives import Objective, whole_sequences
 from tinyseq.training.options import first_rates, keep_new_options, options_of
+from tinyseq.training.receipts import write_receipt
 from tinyseq.training.records import Epoch, History, Progress, Tally
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -247,6 +248,8 @@ class Trainer:
         for function in self.after_epoch:
             function(self, epoch)
         self.save()
+        if self.directory is not None:
+            write_receipt(self)
 
     def restore_best(self) -> None:
         """Give the model the parameters of its best epoch. Raises DataError if none is finished."""
