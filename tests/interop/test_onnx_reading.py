@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import tinyseq
-from tests.interop.test_onnx_export import ENCODERS, HEADS, PAIRS, WIDTH, ids_of, random_weights
 from tinyseq import Tensor, no_grad
 from tinyseq.errors import DataError
 from tinyseq.interop import from_onnx, to_onnx
@@ -20,6 +19,16 @@ from tinyseq.testing import check_gradients
 
 onnx = pytest.importorskip("onnx", reason="needs onnx: pip install '.[test-onnx]'")
 runtime = pytest.importorskip("onnxruntime", reason="needs onnxruntime: pip install '.[test-onnx]'")
+
+from tests.interop.test_onnx_export import (  # noqa: E402 - which skips itself as well, half imported
+    ENCODERS,
+    HEADS,
+    PAIRS,
+    WIDTH,
+    ids_of,
+    random_weights,
+)
+
 helper, FLOAT = onnx.helper, onnx.TensorProto.FLOAT
 
 OURS = set("bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64".split())  # noqa: SIM905
@@ -151,6 +160,7 @@ def test_every_attribute_against_onnxruntime(op: str, gates: int, functions: int
     options = runtime.SessionOptions()
     options.log_severity_level = 3
     theirs = runtime.InferenceSession(model, options).run(None, {"X": x})
+    assume(all(np.abs(other).max() < 1e3 for other in theirs))  # beyond, states grow to infinity step by step
     with no_grad():
         ours = from_onnx(model)(x)
     for one, other in zip(ours.values(), theirs, strict=True):

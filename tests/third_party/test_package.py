@@ -36,7 +36,8 @@ class Place:
 
     def run(self, *arguments, code=0, folder=None):
         """The output of the environment's Python, which must end with `code`."""
-        kept = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "TINYSEQ_PLUGINS")}
+        ours = ("PYTHONPATH", "TINYSEQ_PLUGINS", "PYTEST_ADDOPTS")
+        kept = {k: v for k, v in os.environ.items() if k not in ours}
         done = subprocess.run(
             [self.python, *map(str, arguments)],
             cwd=folder or self.folder,
