@@ -2,6 +2,7 @@
 
 import copy
 import json
+from typing import Annotated, Any, Protocol, TypedDict
 
 import numpy as np
 import pytest
@@ -316,3 +317,47 @@ def test_a_whole_model_with_a_tied_embedding_comes_back():
     again = through_json(SequenceModel(embed, Recurrent(LSTM(4, 4)), head))
     assert again.head.tied is again.embed
     assert len(dict(again.named_parameters())) == len(again.state_dict())
+
+
+class Callish(Protocol):
+    def forward(self, xs: Any) -> Any: ...
+
+
+class Named(TypedDict):
+    name: str
+
+
+@pytest.mark.parametrize(
+    "annotation",
+    [
+        Any,
+        Any | None,
+        list[Any],
+        Annotated[Any, 1],
+        Callish,
+        Callish | None,
+        tuple[Callish, ...],
+        Named,
+        object,
+    ],
+    ids=str,
+)
+def test_a_part_behind_an_annotation_that_judges_nothing_is_saved_and_loaded(
+    annotation, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(tinyseq.layers, "_registered", {})
+
+    class Holds(tinyseq.nn.Module):
+        def __init__(self, part):
+            self.part = part
+
+        def forward(self, xs):
+            return xs
+
+    Holds.__init__.__annotations__["part"] = annotation
+    tinyseq.register("layer", "holds")(Holds)
+    listed = "list" in str(annotation) or "tuple" in str(annotation)
+    made = Holds([tinyseq.nn.Linear(2, 2)] if listed else tinyseq.nn.Linear(2, 2))
+    tinyseq.save(tmp_path / "m.safetensors", made)
+    again = tinyseq.load(tmp_path / "m.safetensors")
+    assert again.state_dict().keys() == made.state_dict().keys()

@@ -6,7 +6,7 @@ import functools
 import reprlib
 import types
 from collections.abc import Iterable
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 from tinyseq.nn import Module
 
@@ -53,6 +53,8 @@ def fits(value: Any, wanted: Any) -> bool:
     """Whether `value` can be what the annotation `wanted` asks for; what cannot be judged fits."""
     origin, arguments = get_origin(wanted), get_args(wanted)
     kind = origin or wanted
+    if _cannot_be_judged(kind):
+        return True
     if origin in (Union, types.UnionType):
         return any(fits(value, option) for option in arguments)
     if origin is Literal:
@@ -70,6 +72,13 @@ def fits(value: Any, wanted: Any) -> bool:
     if isinstance(value, Module) or (isinstance(kind, type) and issubclass(kind, Module)):
         return not isinstance(kind, type) or isinstance(value, kind)
     return True
+
+
+def _cannot_be_judged(kind: Any) -> bool:
+    """Whether isinstance() gives no answer for an annotation: Any, a Protocol, a TypedDict."""
+    if kind is Any or is_typeddict(kind):
+        return True
+    return getattr(kind, "_is_protocol", False) and not getattr(kind, "_is_runtime_protocol", False)
 
 
 def _items_fit(value: list[Any], kind: Any, arguments: tuple[Any, ...]) -> bool:
