@@ -111,7 +111,7 @@ def compare(text, settings, epochs, *, own_weights=False, say=print):
     if not own_weights:
         model.take(ours.model)
     theirs = TorchRun(model, settings)
-    train, valid = as_torch(corpus.train), as_torch(corpus.valid)
+    train, valid = as_torch(corpus.train), as_torch(corpus.valid.one_stream())
     rows = []
     say(COLUMNS.format("epoch", "tinyseq", "torch", "difference", "chars/s", "torch", "ratio"))
     for number in range(1, epochs + 1):

@@ -23,9 +23,14 @@ from torch.nn import functional
 from torch.nn.functional import cross_entropy
 
 from tests.benchmarks.torch_layers import Positionwise, Ragged, Twins, converts
-from tinyseq.sequences import Sequences
+from tinyseq.registry.configuration import arguments
 
-POOLINGS = {Sequences.last: Ragged.last, Sequences.mean: Ragged.mean, Sequences.max: Ragged.max}
+POOLINGS = {"last": Ragged.last, "mean": Ragged.mean, "max": Ragged.max}
+
+
+def pooling_of(ours: Any) -> Any:
+    """Torch's pooling of the name that a head was given."""
+    return POOLINGS[arguments(ours)["pooling"]]
 
 
 def require(condition: bool, what: str) -> None:
@@ -72,7 +77,7 @@ class TorchClassifier(torch.nn.Module):
     def __init__(self, ours: Classifier, twins: Twins) -> None:
         super().__init__()
         plain(ours.criterion)
-        self.pooling = POOLINGS[ours.pooling]
+        self.pooling = pooling_of(ours)
         self.projection = twins(ours.projection)
 
     def loss(self, features: Ragged, targets: torch.Tensor) -> torch.Tensor:
@@ -131,7 +136,7 @@ class TorchSiamese(torch.nn.Module):
     def __init__(self, ours: Siamese, twins: Twins) -> None:
         super().__init__()
         loss = ours.criterion
-        self.pooling = POOLINGS[ours.pooling]
+        self.pooling = pooling_of(ours)
         self.projection = twins(ours.projection) if ours.projection else torch.nn.Identity()
         if ours.paired:
             require(type(loss) is MeanClosestTripletLoss, "paired losses but mean-closest-triplet")
@@ -190,7 +195,7 @@ class TorchDecoder(torch.nn.Module):
         require(not ours.asks_before, "attention before the cell")
         require(ours.bridge is not None, "a decoder whose state begins with zeros")
         self.end, self.repeats = ours.end, ours.repeats_summary
-        self.pooling = None if isinstance(ours, Generator) else POOLINGS[ours.pooling]
+        self.pooling = None if isinstance(ours, Generator) else pooling_of(ours)
         self.embed, self.bridge, self.recurrence = map(twins, (ours.embed, ours.bridge, ours.recurrence))
         self.dropout, self.projection = twins(ours.dropout), twins(ours.projection)
         self.key = self.combine = None

@@ -118,12 +118,13 @@ class TorchTrainer:
 
     def evaluate(self, batches: Iterable[Any]) -> float:
         """The mean loss over all targets, without dropout; the random numbers of the batches stay put."""
+        batches = batches.one_stream() if hasattr(batches, "one_stream") else batches
         state, tally, numbers, came = None, Tally(), random.get_state(), Batches(batches, as_torch)
         self.model.eval()
         began = time.process_time()
         with torch.no_grad():
             for batch in came:
-                loss, targets, state = self.objective(self.model, batch, state)
+                loss, targets, state = self.objective(self.model, batch, state)[:3]
                 tally.add(loss.item(), targets)
         self.seconds += time.process_time() - began - came.seconds
         random.set_state(numbers)
@@ -139,7 +140,7 @@ class TorchTrainer:
         self.model.train()
         began = time.process_time()
         for batch in came:
-            loss, targets, state = self.objective(self.model, batch, state)
+            loss, targets, state = self.objective(self.model, batch, state)[:3]
             self.optimizer.zero_grad()
             loss.backward()
             norm = torch.nn.utils.clip_grad_norm_(self.parameters, self.clip)

