@@ -1,13 +1,17 @@
 """The one source of randomness: a generator on the host, so that a seed means the same on every backend."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
 
 from tinyseq.engine.functional import replays
-from tinyseq.errors import ConfigError
+from tinyseq.errors import ConfigError, RandomStepError
 
 _generator = np.random.default_rng()
+_refused: ContextVar[bool] = ContextVar("tinyseq_random_refused", default=False)
 
 
 def seed(n: int) -> None:
@@ -17,8 +21,27 @@ def seed(n: int) -> None:
 
 
 def generator() -> np.random.Generator:
-    """The process's generator, from which initialisers, dropout, shuffling and sampling draw."""
+    """The process's generator, from which initialisers, dropout, shuffling and sampling draw.
+
+    Raises RandomStepError while a step is traced.
+    """
+    if _refused.get():
+        raise RandomStepError(
+            "A compiled step draws no random numbers: it is recorded once, so every step of every batch "
+            "would get the same. Draw them outside and pass them in as another input, or leave out "
+            "compiled=True."
+        )
     return _generator
+
+
+@contextmanager
+def refused() -> Iterator[None]:
+    """Within, nobody may draw: what is recorded would hold the numbers of one time for all times."""
+    token = _refused.set(True)
+    try:
+        yield
+    finally:
+        _refused.reset(token)
 
 
 def get_state() -> dict[str, Any]:

@@ -159,6 +159,10 @@ def test_a_step_with_dropout_trains_on_the_tape_and_is_compiled_in_evaluation():
     assert np.abs(cell.linear.weight.grad.numpy()).max() > 0
     with pytest.raises(TraceError, match="draws no random numbers"):
         Recurrent(cell, compiled=True)(x)
+    tinyseq.seed(1)
+    streamed = Recurrent(cell).stream(cell.initial_state(2))
+    rows = [streamed(x[:, t]).numpy() for t in range(4)]
+    np.testing.assert_array_equal(np.stack(rows, axis=1), trained.numpy())
     cell.eval()
     np.testing.assert_allclose(
         Recurrent(cell, compiled=True)(x).numpy(), Recurrent(cell, compiled=False)(x).numpy(), rtol=1e-6

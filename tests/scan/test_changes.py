@@ -5,6 +5,7 @@ import functools
 import gc
 import types
 import weakref
+from collections import ChainMap, deque
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +18,7 @@ from tinyseq.scan import compiled
 
 LEAK = 1.0
 TABLE = {"leak": 1.0, "deep": {"leak": 1.0}}
+HELD = [1.0]
 KNOBS = types.ModuleType("knobs")
 
 
@@ -61,6 +63,8 @@ class Base(tinyseq.Cell):
             np.array(1.0, "f"),
         )
         self.slotted, self.called, self.nested = Slotted(), Scale(), [Settings()]
+        self.queue, self.bytes, self.chain = deque([1.0]), bytearray([100]), ChainMap({"leak": 1.0})
+        self.large = np.ones(100_000, "f")
         self.scaled = functools.partial(_times, settings=self.settings)
 
     def initial_state(self, batch_size: int) -> State:
@@ -100,6 +104,11 @@ WAYS: dict[str, tuple[Any, Any]] = {
     "namespace": (lambda c: c.space.leak, lambda c, v: setattr(c.space, "leak", v)),
     "slots": (lambda c: c.slotted.leak, lambda c, v: setattr(c.slotted, "leak", v)),
     "array": (lambda c: float(c.array), lambda c, v: c.array.__setitem__((), v)),
+    "queue": (lambda c: c.queue[0], lambda c, v: c.queue.__setitem__(0, v)),
+    "bytes": (lambda c: c.bytes[0] / 100, lambda c, v: c.bytes.__setitem__(0, int(v * 100))),
+    "chain of dicts": (lambda c: c.chain["leak"], lambda c, v: c.chain.update(leak=v)),
+    "large array": (lambda c: float(c.large[-1]), lambda c, v: c.large.__setitem__(-1, v)),
+    "keyword-only default": (lambda c, *, held=HELD: held[0], lambda c, v: HELD.__setitem__(0, v)),
     "list of objects": (lambda c: c.nested[0].leak, lambda c, v: setattr(c.nested[0], "leak", v)),
     "callable object": (lambda c: c.called(1.0), lambda c, v: setattr(c.called.settings, "leak", v)),
     "partial": (lambda c: c.scaled(1.0), lambda c, v: setattr(c.settings, "leak", v)),
@@ -122,6 +131,7 @@ def test_a_change_is_seen_at_the_next_call(way: str, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(Base, "leak_of_class", 1.0)
     KNOBS.leak = TABLE["leak"] = TABLE["deep"]["leak"] = 1.0
     _set_leak(1.0)
+    HELD[0] = 1.0
     cell = type("Reads", (Base,), {"factor": read})()
     x = Tensor(np.random.default_rng(0).standard_normal((2, 4, 3)).astype("f"))
     step_by_step = Recurrent(cell, compiled=False)
@@ -129,6 +139,19 @@ def test_a_change_is_seen_at_the_next_call(way: str, monkeypatch: pytest.MonkeyP
         change(cell, value)
         np.testing.assert_allclose(Recurrent(cell)(x).numpy(), step_by_step(x).numpy(), rtol=1e-6)
         assert Recurrent(cell)(x).numpy().any()
+
+
+def test_an_object_that_refuses_to_be_asked_is_no_hindrance() -> None:
+    class Strict:
+        def __getattr__(self, name: str) -> Any:
+            raise KeyError(name)
+
+    cell = type("Reads", (Base,), {"factor": WAYS["attribute"][0]})()
+    cell.strict = Strict()
+    x = Tensor(np.ones((2, 4, 3), "f"))
+    np.testing.assert_allclose(
+        Recurrent(cell)(x).numpy(), Recurrent(cell, compiled=False)(x).numpy(), rtol=1e-6
+    )
 
 
 def test_an_unchanged_step_is_not_compiled_again() -> None:

@@ -173,3 +173,58 @@ def test_the_emitter_can_be_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
         ConfigError, match="TINYSEQ_EMITTER is 'fast': set it to numpy or numba, or not at all"
     ):
         kernels.emitter_name("numpy")
+
+
+DAMAGED = """
+import numpy as np
+from tinyseq.scan.kernels import HEADER, load_kernels
+
+source = HEADER.format(dtype="float32", cache=True) + '''
+
+@kernel
+def half(x):
+    return x / 2
+
+
+@kernel
+def twice_half(x):
+    return 2 * half(x) + 1
+'''
+kernels = load_kernels(source)
+x = np.float32(3)
+print(kernels["twice_half"](x), kernels["half"](x), sum(kernels["half"].stats.cache_hits.values()))
+"""
+
+
+def run_kernels(folder: Path) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", DAMAGED],
+        env={**os.environ, "TINYSEQ_CACHE": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return done.stdout
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut", "zeros", "noise"])
+@pytest.mark.parametrize("suffix", [".py", ".nbi", ".nbc"])
+def test_a_damaged_cache_is_thrown_away_and_written_anew(suffix: str, damage: str, tmp_path: Path) -> None:
+    assert run_kernels(tmp_path) == "4.0 1.5 0\n"
+    assert run_kernels(tmp_path).startswith("4.0 1.5")
+    files = [path for path in tmp_path.rglob("*") if path.suffix == suffix]
+    assert files
+    for path in files:
+        content = path.read_bytes()
+        half = content[: len(content) // 2]
+        spoilt = {"empty": b"", "cut": half, "zeros": bytes(len(content)), "noise": b"\x93\xff" + half[::-1]}
+        path.write_bytes(spoilt[damage])
+    assert run_kernels(tmp_path).startswith("4.0 1.5")
+    assert run_kernels(tmp_path) == "4.0 1.5 1\n", "it is kept again"
+
+
+def test_kernels_without_a_place_to_keep_them_are_compiled_in_memory(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert run_kernels(tmp_path / "file" / "under a file").startswith("4.0 1.5")

@@ -160,8 +160,8 @@ REFUSALS = [
     (
         draws,
         TraceError,
-        "A step cannot draw random numbers: it is recorded once, so every step of every batch would get "
-        "the same. Draw them outside, for all steps at once, and pass them in as another input.",
+        "A compiled step draws no random numbers: it is recorded once, so every step of every batch would "
+        "get the same. Draw them outside and pass them in as another input, or leave out compiled=True.",
     ),
     (
         looks_up,

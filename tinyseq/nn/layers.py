@@ -8,7 +8,7 @@ import numpy as np
 from tinyseq import ops, random
 from tinyseq.backend import backend_of, to_numpy
 from tinyseq.engine import Tensor, make_tensor
-from tinyseq.errors import ConfigError, DataError, RandomStepError, ShapeError
+from tinyseq.errors import ConfigError, DataError, ShapeError
 from tinyseq.nn import init
 from tinyseq.nn.ends import Ends, ends_of
 from tinyseq.nn.module import Module, Parameter
@@ -109,11 +109,6 @@ class Dropout(Module):
         return positionwise(self._drop, xs) if self.training and self.p > 0 else xs
 
     def _drop(self, x: Tensor) -> Tensor:
-        if not x.is_concrete():
-            raise RandomStepError(
-                "A compiled step draws no random numbers, as Dropout does: put the dropout around the cell, "
-                "or run the step with compiled=False."
-            )
         kept = random.generator().random(x.shape, np.float32) >= self.p
         mask = np.where(kept, 1 / (1 - self.p), 0).astype(x.dtype)
         return x * make_tensor(backend_of(x.data).asarray(mask), None)

@@ -5,8 +5,9 @@ from typing import Any
 
 from tinyseq.backend import Array, words_of
 from tinyseq.engine import Node, Tensor, is_grad_enabled, make_tensor, no_grad
+from tinyseq.errors import RandomStepError
 from tinyseq.scan.eager import Step
-from tinyseq.scan.keeping import Kept, Programs
+from tinyseq.scan.keeping import PROGRAMS_KEPT, Kept, Programs
 from tinyseq.scan.program import Options, Program, Run, library_of
 from tinyseq.scan.segments import run_in_segments, segments_of
 from tinyseq.scan.signature import signature
@@ -16,6 +17,7 @@ from tinyseq.scan.workspace import PREPARED_STEPS, Rows, rows_of
 from tinyseq.sequences import Layout
 
 _programs = Programs()
+_random_steps: dict[Any, str] = {}  # which are not traced again, and why
 
 
 def clear_cache() -> None:
@@ -25,6 +27,7 @@ def clear_cache() -> None:
     different sizes stay alive.
     """
     _programs.clear()
+    _random_steps.clear()
 
 
 def run(
@@ -72,15 +75,23 @@ def program_for(
     kept = _programs.find(kind, owner)
     if kept is not None:
         return *kept, parameters
+    if kind in _random_steps:
+        raise RandomStepError(_random_steps[kind])
     n = len(inputs)
-    traced, output_form = trace(
-        step,
-        xs,
-        state,
-        wants_inputs=wanted[:n],
-        wants_parameters=wanted[n + len(states) :],
-        wants_states=any(wanted[n : n + len(states)]),
-    )
+    try:
+        traced, output_form = trace(
+            step,
+            xs,
+            state,
+            wants_inputs=wanted[:n],
+            wants_parameters=wanted[n + len(states) :],
+            wants_states=any(wanted[n : n + len(states)]),
+        )
+    except RandomStepError as error:
+        if len(_random_steps) >= PROGRAMS_KEPT:
+            _random_steps.clear()
+        _random_steps[kind] = str(error)
+        raise
     program = Program(traced, library_of(inputs[0].data), options)
     return *_programs.keep(kind, owner, Kept(program, output_form)), parameters
 

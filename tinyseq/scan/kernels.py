@@ -6,6 +6,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -56,26 +57,57 @@ def load_kernels(source: str) -> dict[str, Callable[..., Any]]:
     name = "kernels_" + hashlib.sha256(f"{sys.version} {source}".encode()).hexdigest()[:24]
     try:
         path = _written(name, source)
-    except OSError:  # a home that cannot be written: compile in memory
+        spec = importlib.util.spec_from_file_location(name, path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module  # numba finds the module of a function that it has kept by its name
+        exec(compile(source, str(path), "exec"), vars(module))
+    except (OSError, RuntimeError):  # no place to write, or none that numba would: compile in memory
+        sys.modules.pop(name, None)
         scope: dict[str, Any] = {}
         exec(compile(source.replace("cache=True", "cache=False"), f"<{name}>", "exec"), scope)
         return scope
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # numba finds the module of a function that it has kept by its name
-    spec.loader.exec_module(module)
+    for kernel in vars(module).values():
+        if hasattr(kernel, "_cache"):
+            _forgive(kernel._cache)
     return vars(module)
+
+
+def _forgive(cache: Any) -> None:
+    """Let numba's cache of a kernel take what is damaged for what is not there, and write it anew."""
+    load, save = cache.load_overload, cache.save_overload
+
+    def load_overload(*arguments: Any) -> Any:
+        try:
+            return load(*arguments)
+        except Exception:  # whatever unpickling makes of what a power cut has left
+            _throw_away(cache)
+            return None
+
+    def save_overload(*arguments: Any) -> None:
+        try:
+            save(*arguments)
+        except (
+            Exception
+        ):  # the index cannot be read, or the disk is full: what was compiled works all the same
+            _throw_away(cache)
+
+    cache.load_overload, cache.save_overload = load_overload, save_overload
+
+
+def _throw_away(cache: Any) -> None:
+    with suppress(Exception):
+        cache.flush()  # an empty index, so that nothing is looked up in the rest
 
 
 def _written(name: str, source: str) -> Path:
     folder = cache_folder()
     path = folder / f"{name}.py"
-    if not path.exists():
+    if not path.exists() or path.read_bytes() != source.encode():  # not there, or cut short
         folder.mkdir(parents=True, exist_ok=True)
         handle, draft = tempfile.mkstemp(dir=folder, suffix=".tmp", text=True)
-        with os.fdopen(handle, "w") as file:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(source)
         os.replace(draft, path)  # another process sees all of it or nothing
     return path

@@ -5,7 +5,7 @@ from typing import Any
 
 from tinyseq.contracts import Cell, Layer
 from tinyseq.engine import Tensor
-from tinyseq.errors import ConfigError
+from tinyseq.errors import ConfigError, RandomStepError
 from tinyseq.nn.ends import Ends
 from tinyseq.scan.run import scan
 from tinyseq.scan.stream import CompiledStream, EagerStream
@@ -74,7 +74,13 @@ class Recurrent(Layer):
             raise ConfigError(
                 "Recurrent(reverse=True) begins with the last step, so it cannot read a stream."
             )
-        return (EagerStream if self.compiled is False else CompiledStream)(self.cell, state)
+        if self.compiled is not False:
+            try:
+                return CompiledStream(self.cell, state)
+            except RandomStepError:
+                if self.compiled:
+                    raise
+        return EagerStream(self.cell, state)
 
 
 Cell.runner = Recurrent

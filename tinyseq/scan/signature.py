@@ -2,7 +2,9 @@
 
 import functools
 import sys
-from collections.abc import Callable
+import zlib
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence, Set
 from operator import is_
 from types import FunctionType, MethodType, ModuleType, SimpleNamespace
 from typing import Any
@@ -15,8 +17,8 @@ from tinyseq.nn.module import Module
 from tinyseq.scan.tracing import names_in
 
 LIBRARIES = {"tinyseq", "numpy", "cupy", "cupyx", "torch"}
-LARGE = 4096  # elements, beyond which a value counts as itself and not as what it holds
-SIZED = (list, tuple, dict, set, frozenset)
+LARGE = 4096  # elements, beyond which a container counts as itself and not as what it holds
+SIZED = (Sequence, Mapping, Set, deque)
 _PLAIN = (int, float, str, bool, type(None), type)
 
 
@@ -71,7 +73,7 @@ class _Reading:
     def mentions(self, owner: Any) -> bool:
         """Whether `owner` stands at one of the places, so that keeping this would keep it alive."""
         found = [value for _, before in self._places for value in before]
-        return any(value is owner or getattr(value, "__self__", None) is owner for value in found)
+        return any(v is owner or (isinstance(v, MethodType) and v.__self__ is owner) for v in found)
 
     def _look(self, look: Callable[[], list[Any]]) -> None:
         self._places.append((look, look()))
@@ -114,19 +116,18 @@ class _Reading:
             self._foreign -= 1
 
     def _contents_of(self, value: Any) -> Any:
-        sized = value.size if isinstance(value, np.ndarray) else len(value) if isinstance(value, SIZED) else 0
-        if max(sized, len(self._places)) > LARGE:
+        if max(len(value) if isinstance(value, SIZED) else 0, len(self._places)) > LARGE:
             return _Identity(value)  # a data set, not a setting
         if isinstance(value, np.generic):
             return type(value), value.item()
         if isinstance(value, np.ndarray):
-            return self._content(lambda: (value.dtype.str, value.shape, value.tobytes()))
-        if isinstance(value, set | frozenset):
+            return self._content(lambda: (value.dtype.str, value.shape, zlib.crc32(value.tobytes())))
+        if isinstance(value, Set):
             return type(value), self._content(lambda: tuple(map(repr, value)))
-        if isinstance(value, dict):
+        if isinstance(value, Mapping):
             self._look(lambda: [*value, *value.values()])
             return type(value), tuple([(k, self._part(v)) for k, v in value.items()])
-        if isinstance(value, list | tuple):
+        if isinstance(value, Sequence | deque):
             self._look(lambda: [*value])
             return type(value), tuple(map(self._part, value))
         if isinstance(value, functools.partial):
@@ -200,7 +201,9 @@ class _Reading:
         every = names_in(function.__code__)
         names = [n for n in every if n in scope]
         closure = function.__closure__ or ()
-        self._look(lambda: [function.__code__, function.__defaults__, *[scope.get(n) for n in names]])
+        named = function.__kwdefaults__ or {}
+        self._look(lambda: [function.__code__, function.__defaults__, *named.values()])
+        self._look(lambda: [scope.get(n) for n in names])
         self._look(lambda: [c.cell_contents for c in closure])
         used = [
             (n, self._part(scope[n]))
@@ -210,7 +213,7 @@ class _Reading:
         ]
         others = [(n, self._global(scope[n], every)) for n in names if n not in dict(used)]
         cells = [self._part(c.cell_contents) for c in closure]
-        defaults = tuple(map(self._part, function.__defaults__ or ()))
+        defaults = tuple(map(self._part, (*(function.__defaults__ or ()), *named.values())))
         return function.__code__, tuple(used), tuple(others), tuple(cells), defaults
 
 
@@ -239,7 +242,7 @@ def signature(step: Any) -> tuple[Any, list[Tensor]]:
     The key holds the step's code and every value that it reaches, however deep: flags and sizes, attributes
     of objects and of classes, globals, other functions and what they read, arrays. So a change of any of them
     is seen at the next call. Tensors of the step count by their place alone. What belongs to Python, NumPy or
-    tinyseq, and what has more than some thousands of elements, counts by its identity.
+    tinyseq, and containers of more than some thousands of elements, count by their identity.
     """
     owner = getattr(step, "__self__", None)
     if not isinstance(owner, Module):

@@ -10,7 +10,7 @@ from typing import Any
 from tinyseq import random
 from tinyseq.backend.symbols import ROWS, Graph, Level, Symbol
 from tinyseq.engine import Node, Tensor, enable_grad, make_tensor, sweep
-from tinyseq.errors import RandomStepError, TraceError
+from tinyseq.errors import TraceError
 from tinyseq.nn.module import Module
 from tinyseq.scan.eager import Step, check_result
 from tinyseq.scan.graph import ancestors
@@ -110,9 +110,12 @@ class _Replacement:
         }
         cells = tuple([CellType(self.of(c.cell_contents)) for c in function.__closure__ or ()])
         defaults = tuple(map(self.of, function.__defaults__)) if function.__defaults__ else None
-        return FunctionType(
+        made = FunctionType(
             function.__code__, {**scope, **new} if new else scope, function.__name__, defaults, cells or None
         )
+        if function.__kwdefaults__:
+            made.__kwdefaults__ = {k: self.of(v) for k, v in function.__kwdefaults__.items()}
+        return made
 
 
 def names_in(code: CodeType) -> list[str]:
@@ -160,16 +163,9 @@ def trace(
     parameters = {
         id(p): leaf(labels[id(p)], p, Level.PARAMETER, wants[id(p)], is_row=False) for p in originals
     }
-    drawn = random.get_state()
     replaced = _Replacement(lambda tensor: parameters[id(tensor)]).of(step)
-    with enable_grad():
+    with enable_grad(), random.refused():
         result, scope = _call(replaced, rebuild(xs, iter(inputs)), rebuild(state, iter(states)))
-        if random.get_state() != drawn:
-            raise RandomStepError(
-                "A step cannot draw random numbers: it is recorded once, so every step of every batch "
-                "would get the same. Draw them outside, for all steps at once, and pass them in as another "
-                "input."
-            )
         outputs, new_states = _checked(result, states, state)
         traced = Trace(
             graph,

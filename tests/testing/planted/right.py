@@ -110,10 +110,7 @@ RIGHT: list[tuple[Any, dict[str, Any]]] = [
     (MGU, {"cases": SIZES}),
     (Normalized, {"cases": SIZES[:2]}),
     (LearnedStart, {"cases": SIZES}),
-    (
-        Zoneout,
-        {"cases": SIZES, "skip": {"C21": "it draws masks in its step, which runs with compiled=False"}},
-    ),
+    (Zoneout, {"cases": SIZES}),
     (DelayLine, {"cases": [(3,)]}),
     (CausalConvolution, {"cases": [(3,)], "context": "past"}),
     (ops.tanh, {"cases": [{}], "inputs": lambda rng, n: [rng.normal(size=n)], "reference": np.tanh}),
