@@ -232,7 +232,7 @@ def test_one_line_is_an_authors_whole_test_file(tmp_path: Path) -> None:
     file = tmp_path / "test_mine.py"
     file.write_text(AUTHORS_FILE)
     command = [sys.executable, "-m", "pytest", "-rfs", "-v", "-p", "no:cacheprovider", file.name]
-    env = {**os.environ, "COLUMNS": "300"}
+    env = {**os.environ, "COLUMNS": "300", "PYTEST_ADDOPTS": ""}
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=env, check=False)
     assert "test_mine[Mine-C4-chunking-case0] PASSED" in done.stdout, done.stdout + done.stderr
     assert "test_mine[Mine-C4-chunking-case1] PASSED" in done.stdout
