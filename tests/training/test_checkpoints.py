@@ -13,7 +13,7 @@ from tinyseq.errors import ConfigError, DataError
 from tinyseq.nn import Embedding, SequenceModel
 from tinyseq.optim import SGD, Adam
 from tinyseq.training import Trainer, carried_state
-from tinyseq.training.checkpoints import part, read_checkpoint, with_prefix, write_checkpoint
+from tinyseq.training.checkpoints import read_checkpoint, under, with_prefix, write_checkpoint
 
 ARRAYS = {"model.w": np.arange(6, dtype=np.float32).reshape(2, 3).T, "model.b": np.array(1.5)}
 
@@ -36,8 +36,8 @@ def test_arrays_and_record_come_back(tmp_path):
     for name, array in ARRAYS.items():
         np.testing.assert_array_equal(arrays[name], array)
         assert arrays[name].dtype == array.dtype
-    assert part(arrays, "model").keys() == {"w", "b"}
-    assert with_prefix("model", part(arrays, "model")).keys() == ARRAYS.keys()
+    assert under("model", arrays).keys() == {"w", "b"}
+    assert with_prefix("model", under("model", arrays)).keys() == ARRAYS.keys()
 
 
 def test_a_file_cut_short_anywhere_is_refused(tmp_path):

@@ -5,8 +5,14 @@ from typing import Any
 
 import numpy as np
 
+from tinyseq import random
+from tinyseq.backend import backend_of
+from tinyseq.engine import Tensor, make_tensor
 from tinyseq.errors import DataError
 from tinyseq.registry.container import open_container, write_container
+from tinyseq.scan.state import flatten, rebuild
+from tinyseq.training.options import first_rates, keep_new_options
+from tinyseq.training.records import Progress
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 
@@ -24,6 +30,70 @@ def prepare(directory: Path) -> Path:
             f"{directory} cannot hold checkpoints: {error.strerror or error}; choose another directory."
         ) from None
     return directory
+
+
+def save_run(trainer: Any, path: Path) -> None:
+    """Put all that a Trainer's run is into the file `path`."""
+    optimizer = trainer.optimizer.state_dict()
+    carried = [] if trainer.state is None else flatten(trainer.state)
+    arrays = {
+        **with_prefix("model", trainer.model.state_dict()),
+        **with_prefix("best", trainer.best or {}),
+        **with_prefix("optimizer", {k: v for k, v in optimizer.items() if isinstance(v, np.ndarray)}),
+        **with_prefix("state", {str(i): tensor.numpy() for i, tensor in enumerate(carried)}),
+    }
+    record = {
+        "progress": trainer.progress.to_record(),
+        "optimizer": {k: v for k, v in optimizer.items() if not isinstance(v, np.ndarray)},
+        "schedule": None if trainer.schedule is None else trainer.schedule.state_dict(),
+        "random": random.get_state(),
+        "notes": trainer.notes,
+        "options": trainer.options,
+    }
+    write_checkpoint(path, arrays, record)
+
+
+def resume_run(trainer: Any, path: Path) -> None:
+    """Make a Trainer what it was when `save_run` wrote `path`; after an error, nothing is changed."""
+    arrays, record = read_checkpoint(path)
+    model, optimizer, schedule = trainer.model, trainer.optimizer, trainer.schedule
+    numbers = random.get_state()
+    before = [(part, part.state_dict()) for part in (model, optimizer, schedule) if part is not None]
+    try:
+        _take_up(trainer, arrays, record)
+    except BaseException as error:
+        for part, state in before:
+            part.load_state_dict(state)
+        random.set_state(numbers)
+        if isinstance(error, KeyError | TypeError | ValueError | AttributeError | IndexError):
+            raise DataError(
+                f"{path} is damaged: its record is not that of a training run "
+                f"({type(error).__name__}: {error})."
+            ) from error
+        raise
+
+
+def _take_up(trainer: Any, arrays: Arrays, record: dict[str, Any]) -> None:
+    model, optimizer, schedule = trainer.model, trainer.optimizer, trainer.schedule
+    model.load_state_dict(under("model", arrays))
+    optimizer.load_state_dict(record["optimizer"] | under("optimizer", arrays))
+    rates = first_rates(schedule)
+    if schedule is not None:
+        schedule.load_state_dict(record["schedule"] or {})
+    keep_new_options(optimizer, schedule, rates, trainer.options, record.get("options"))
+    progress = Progress.from_record(record["progress"])
+    carried, state = under("state", arrays), None
+    if carried:
+        like = model.initial_state(len(carried["0"]))
+        leaves = [_constant(carried[str(i)], leaf) for i, leaf in enumerate(flatten(like))]
+        state = rebuild(like, iter(leaves))
+    random.set_state(record["random"])
+    trainer.progress, trainer.state, trainer.best = progress, state, under("best", arrays) or None
+
+
+def _constant(values: Any, like: Tensor) -> Tensor:
+    """`values` from a file as a constant on the backend of `like`, whichever is in use."""
+    return make_tensor(backend_of(like.data).asarray(values, like.dtype), None)
 
 
 def write_checkpoint(path: Path, arrays: Arrays, record: dict[str, Any]) -> None:
@@ -50,7 +120,7 @@ def read_checkpoint(path: Path) -> tuple[Arrays, dict[str, Any]]:
         return {name: file.array(name) for name in file.shapes}, file.record
 
 
-def part(arrays: Arrays, prefix: str) -> Arrays:
+def under(prefix: str, arrays: Arrays) -> Arrays:
     """The arrays whose names begin with `prefix` and a dot, under the rest of their names."""
     start = f"{prefix}."
     return {name.removeprefix(start): array for name, array in arrays.items() if name.startswith(start)}

@@ -40,4 +40,4 @@ def keep_new_options(
     if new:
         said = ", ".join(f"{key.partition('.')[2]}={value!r}" for key, value in new.items())
         before = ", ".join(repr(saved.get(key)) for key in new)
-        warnings.warn(f"The run goes on with {said} of its optimizer, not with {before}.", stacklevel=4)
+        warnings.warn(f"The run goes on with {said} of its optimizer, not with {before}.", stacklevel=5)

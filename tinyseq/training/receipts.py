@@ -8,6 +8,7 @@ import platform
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -120,6 +121,7 @@ def _name(cls: type) -> str:
     return f"{cls.__module__}.{cls.__qualname__}"
 
 
+@cache
 def _code(cls: type) -> str:
     """The hash of the file that a class stands in; of none where there is no file, as in a session."""
     module = sys.modules.get(cls.__module__)

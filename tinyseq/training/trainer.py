@@ -7,28 +7,18 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from tinyseq import random
-from tinyseq.backend import backend_of
-from tinyseq.engine import Tensor, make_tensor, no_grad
+from tinyseq.engine import make_tensor, no_grad
 from tinyseq.errors import ConfigError, DataError, NonFiniteError
 from tinyseq.optim import Optimizer, ReduceOnPlateau, Schedule, clip_grad_norm
-from tinyseq.scan.state import detach, flatten, rebuild
+from tinyseq.scan.state import detach
 from tinyseq.training.bars import bar
 from tinyseq.training.causality import refuse_sight_ahead
-from tinyseq.training.checkpoints import (
-    Arrays,
-    part,
-    prepare,
-    read_checkpoint,
-    with_prefix,
-    write_checkpoint,
-)
+from tinyseq.training.checkpoints import Arrays, prepare, resume_run, save_run
 from tinyseq.training.interrupts import Interrupts, Stopped, deferred_interrupts
 from tinyseq.training.monitor import Monitor, values
 from tinyseq.training.objectives import Objective, whole_sequences
-from tinyseq.training.options import first_rates, keep_new_options, options_of
+from tinyseq.training.options import options_of
 from tinyseq.training.receipts import write_receipt
 from tinyseq.training.records import Epoch, History, Progress, Tally
 
@@ -90,9 +80,9 @@ class Trainer:
         self.progress = Progress()
         self.state: Any = None  # carried from batch to batch within an epoch
         self._begun = False
-        self._options = options_of(optimizer)  # as the run begins; a resumed one has to begin alike
+        self.options = options_of(optimizer)  # as the run begins; a resumed one has to begin alike
         self._tried = False  # whether the model reads what it is to predict
-        self._best: Arrays | None = None
+        self.best: Arrays | None = None
         self._saved_at = time.monotonic()
         self._interrupts = Interrupts()
 
@@ -244,7 +234,7 @@ class Trainer:
         if isinstance(self.schedule, ReduceOnPlateau):  # which may wait for a maximum
             self.schedule.step(epoch.loss if judged is None else judged * self.schedule.sign)
         if epoch.best:
-            self._best = self.model.state_dict()
+            self.best = self.model.state_dict()
         for function in self.after_epoch:
             function(self, epoch)
         self.save()
@@ -253,33 +243,16 @@ class Trainer:
 
     def restore_best(self) -> None:
         """Give the model the parameters of its best epoch. Raises DataError if none is finished."""
-        if self._best is None:
+        if self.best is None:
             raise DataError("There is no best epoch yet: fit() has finished none.")
-        self.model.load_state_dict(self._best)
+        self.model.load_state_dict(self.best)
         self.model.eval()
 
     def save(self) -> None:
         """Put a checkpoint of everything into the directory, if there is one."""
-        if self.directory is None:
-            return
-        optimizer = self.optimizer.state_dict()
-        carried = [] if self.state is None else flatten(self.state)
-        arrays = {
-            **with_prefix("model", self.model.state_dict()),
-            **with_prefix("best", self._best or {}),
-            **with_prefix("optimizer", {k: v for k, v in optimizer.items() if isinstance(v, np.ndarray)}),
-            **with_prefix("state", {str(i): tensor.numpy() for i, tensor in enumerate(carried)}),
-        }
-        record = {
-            "progress": self.progress.to_record(),
-            "optimizer": {k: v for k, v in optimizer.items() if not isinstance(v, np.ndarray)},
-            "schedule": None if self.schedule is None else self.schedule.state_dict(),
-            "random": random.get_state(),
-            "notes": self.notes,
-            "options": self._options,
-        }
-        write_checkpoint(self.directory / CHECKPOINT, arrays, record)
-        self._saved_at = time.monotonic()
+        if self.directory is not None:
+            save_run(self, self.directory / CHECKPOINT)
+            self._saved_at = time.monotonic()
 
     def resume(self) -> None:
         """Take everything up again where the directory's checkpoint left it; `fit` then goes on bit for bit.
@@ -290,40 +263,7 @@ class Trainer:
         """
         if self.directory is None:
             raise ConfigError("resume() needs the directory of the run: Trainer(..., directory=...).")
-        path = self.directory / CHECKPOINT
-        arrays, record = read_checkpoint(path)
-        schedule = self.schedule.state_dict() if self.schedule is not None else None
-        before = (self.model.state_dict(), self.optimizer.state_dict(), schedule, random.get_state())
-        try:
-            self._take_up(arrays, record)
-        except BaseException as error:
-            self.model.load_state_dict(before[0])
-            self.optimizer.load_state_dict(before[1])
-            if self.schedule is not None and before[2] is not None:
-                self.schedule.load_state_dict(before[2])
-            random.set_state(before[3])
-            if isinstance(error, KeyError | TypeError | ValueError | AttributeError | IndexError):
-                raise DataError(
-                    f"{path} is damaged: its record is not that of a training run "
-                    f"({type(error).__name__}: {error})."
-                ) from error
-            raise
-
-    def _take_up(self, arrays: Arrays, record: dict[str, Any]) -> None:
-        self.model.load_state_dict(part(arrays, "model"))
-        self.optimizer.load_state_dict(record["optimizer"] | part(arrays, "optimizer"))
-        rates = first_rates(self.schedule)
-        if self.schedule is not None:
-            self.schedule.load_state_dict(record["schedule"] or {})
-        keep_new_options(self.optimizer, self.schedule, rates, self._options, record.get("options"))
-        progress = Progress.from_record(record["progress"])
-        carried, state = part(arrays, "state"), None
-        if carried:
-            like = self.model.initial_state(len(carried["0"]))
-            leaves = [_constant(carried[str(i)], leaf) for i, leaf in enumerate(flatten(like))]
-            state = rebuild(like, iter(leaves))
-        random.set_state(record["random"])
-        self.progress, self.state, self._best = progress, state, part(arrays, "best") or None
+        resume_run(self, self.directory / CHECKPOINT)
         self._begun = True
 
     def _refuse_sight_ahead(self, batch: Any) -> None:
@@ -389,8 +329,3 @@ def _scale_gradients(model: Any, factor: float) -> None:
     for parameter in model.parameters():
         if parameter.grad is not None:
             parameter.grad = make_tensor(parameter.grad.data * factor, None)
-
-
-def _constant(values: Any, like: Tensor) -> Tensor:
-    """`values` from a file as a constant on the backend of `like`, whichever is in use."""
-    return make_tensor(backend_of(like.data).asarray(values, like.dtype), None)
