@@ -7,8 +7,9 @@ import numpy as np
 
 from tinyseq import Sequences, Tensor, ops, primitive
 from tinyseq.backend.blocks import by_rows
-from tinyseq.contracts import Loss, Reduction
+from tinyseq.contracts import Loss, Reduction, count_targets
 from tinyseq.errors import ConfigError, ShapeError
+from tinyseq.ops.half import in_float32
 from tinyseq.pairing import beside, check_classes, check_list, check_reduction, paired, reduced
 
 
@@ -80,6 +81,8 @@ class CrossEntropy(Loss):
 
     def weight(self, targets: Any) -> float:
         """The number of targets that are not ignored, or the sum of their class weights."""
+        if self.ignore_index is None and self.class_weights is None:
+            return count_targets(targets)  # of their shape: a device is not asked
         rows = targets.data if isinstance(targets, Sequences) else targets
         labels = rows.numpy() if isinstance(rows, Tensor) else np.asarray(rows)
         if self.ignore_index is not None:
@@ -95,6 +98,7 @@ class CrossEntropy(Loss):
         return not self.label_smoothing and self.class_weights is None
 
 
+@in_float32
 @primitive
 def soft_cross_entropy(xp: Any, logits: Any, weights: Any) -> Any:
     """Sum over classes c of weights[c] (-log softmax(logits)[c]); weights: (classes,), constant."""

@@ -101,6 +101,12 @@ def test_sums_in_half_precision():
     )
     assert ops.logsumexp(half([0.0] * 70_000)).item() == pytest.approx(np.log(70_000), rel=1e-3)
     assert ops.softmax(half([1.0] * 70_000)).dtype == np.float16
+    for smoothing in (0.0, 0.1):
+        scores = Tensor(np.zeros((1, 70_000), "float16"), requires_grad=True)
+        loss = tinyseq.losses["cross-entropy"](label_smoothing=smoothing)(scores, np.array([1]))
+        assert loss.item() == pytest.approx(np.log(70_000), rel=1e-3)
+        loss.backward()
+        assert scores.grad.numpy()[0, 1] == pytest.approx(smoothing - 1, rel=1e-3)
 
 
 @pytest.mark.parametrize("rule", [Adam, AdamW, RMSprop, Adagrad])

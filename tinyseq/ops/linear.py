@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from tinyseq.engine import primitive
-from tinyseq.ops._half import in_float32
+from tinyseq.ops.half import in_float32
 from tinyseq.ops.pointwise import sqrt, square, where
 from tinyseq.ops.reduce import sum
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from tinyseq.engine import primitive
 from tinyseq.errors import ShapeError
-from tinyseq.ops._half import in_float32
+from tinyseq.ops.half import in_float32
 
 
 @primitive

@@ -5,7 +5,7 @@ from typing import Any
 
 from tinyseq.engine import primitive
 from tinyseq.ops._axes import Axis, axes_of, kept
-from tinyseq.ops._half import in_float32
+from tinyseq.ops.half import in_float32
 from tinyseq.ops.pointwise import square
 
 

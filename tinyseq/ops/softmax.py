@@ -6,7 +6,7 @@ from tinyseq.backend.blocks import by_rows
 from tinyseq.engine import primitive
 from tinyseq.errors import ShapeError
 from tinyseq.ops._axes import Axis, axes_of
-from tinyseq.ops._half import in_float32
+from tinyseq.ops.half import in_float32
 
 
 def _exponentials(xp: Any, x: Any, axis: Axis) -> tuple[Any, Any, Any, Any]:
@@ -63,12 +63,7 @@ def log_softmax(x: Any, axis: Axis = -1) -> Any:
 
 
 @primitive
-def softmax_cross_entropy(xp, logits, targets):
-    """-log softmax(logits)[target] for every row; no matrix of probabilities is kept.
-
-    logits: (..., classes). targets: integers (...) in [0, classes), not checked here. Result: (...), in nats.
-    Raises ShapeError if there is not one target for each row.
-    """
+def _softmax_cross_entropy(xp, logits, targets):
     shape = logits.shape
     if tuple(shape[:-1]) != tuple(targets.shape):
         raise ShapeError(
@@ -90,3 +85,13 @@ def softmax_cross_entropy(xp, logits, targets):
         return g * xp.exp(x - shift - log_total) - right
 
     return y, lambda g: (by_rows(xp, gradient, logits, targets, shift, log_total, g), None)
+
+
+@in_float32
+def softmax_cross_entropy(logits: Any, targets: Any) -> Any:
+    """-log softmax(logits)[target] for every row; no matrix of probabilities is kept.
+
+    logits: (..., classes). targets: integers (...) in [0, classes), not checked here. Result: (...), in nats.
+    Raises ShapeError if there is not one target for each row.
+    """
+    return _softmax_cross_entropy(logits, targets)
