@@ -1,7 +1,6 @@
 """onnxruntime says what the model says, on every batch, of whatever lengths."""
 
-from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,6 +8,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinyseq
+from tests.interop import models
+from tests.interop.models import (
+    GRU,
+    HEADS,
+    LSTM,
+    WIDTH,
+    Attentive,
+    Bidirectional,
+    Deep,
+    ids_of,
+    random_weights,
+    run,
+)
 from tests.recipes.test_recipes import SMALL
 from tinyseq import Sequences, Tensor, no_grad, recipes
 from tinyseq.errors import ConfigError, DataError
@@ -19,47 +31,18 @@ from tinyseq.nn import (
     LayerNorm,
     Linear,
     Module,
-    Residual,
     SequenceModel,
     Sequential,
     TokenFeatures,
 )
-from tinyseq.ops import concatenate, relu, sigmoid, softmax, tanh
+from tinyseq.ops import relu
 from tinyseq.scan.state import flatten
 from tinyseq.training import Trainer
 
 onnx = pytest.importorskip("onnx", reason="needs onnx: pip install '.[test-onnx]'")
 runtime = pytest.importorskip("onnxruntime", reason="needs onnxruntime: pip install '.[test-onnx]'")
 
-WIDTH, TOLERANCE = 6, 1e-5
-Deep, Bidirectional = tinyseq.layers["deep"], tinyseq.layers["bidirectional"]
-LSTM, GRU, RNN = (tinyseq.cells[name] for name in ("lstm", "gru", "rnn"))
-run = tinyseq.Recurrent
-
-
-class TwoStates(NamedTuple):
-    h: Tensor
-    m: Tensor
-
-
-class Attentive(tinyseq.Cell):
-    """A cell with a learned first state, a softmax, slices, a reduction, a transposed weight, comparisons."""
-
-    def __init__(self, input_size: int, hidden_size: int) -> None:
-        self.input_size, self.output_size = input_size, hidden_size
-        self.mix = Linear(hidden_size + input_size, hidden_size)
-        self.first = tinyseq.nn.Parameter(np.linspace(-1, 1, hidden_size))
-
-    def initial_state(self, batch_size: int) -> TwoStates:
-        h = tinyseq.ops.broadcast_to(self.first, (batch_size, self.output_size))
-        return TwoStates(h, self.zeros(batch_size, self.output_size))
-
-    def step(self, x: Any, state: Any) -> Any:
-        z = self.mix(concatenate([state.h, x], axis=-1))
-        weights = softmax(z) * tinyseq.ops.where((state.m > 0) & (z < 1), state.m, 1.0)
-        h = tanh(z + z @ self.mix.weight[: self.output_size].T) - weights.sum(axis=-1, keepdims=True)
-        h = concatenate([h[:, ::-2], h[:, 1::2] ** 2 + abs(h[:, 0, None]).clip(0, 1)], axis=-1)
-        return h * sigmoid(state.m), TwoStates(h, weights)
+TOLERANCE = 1e-5
 
 
 class Mine(tinyseq.Layer):
@@ -73,48 +56,11 @@ class Mine(tinyseq.Layer):
         return xs.with_data(self.linear(xs.data) - xs.spread(xs.mean()))
 
 
-ENCODERS = {
-    "lstm": lambda: run(LSTM(WIDTH, WIDTH)),
-    "peepholes": lambda: run(LSTM(WIDTH, WIDTH, peepholes=True, gate="hard_sigmoid", cell_output="linear")),
-    "activations": lambda: Bidirectional(
-        LSTM(WIDTH, 3, candidate="softplus"), LSTM(WIDTH, 3, gate="hard_sigmoid", cell_output="relu")
-    ),
-    "gru": lambda: run(GRU(WIDTH, WIDTH)),
-    "gru, reset after": lambda: run(GRU(WIDTH, WIDTH, reset="after")),
-    "grus": lambda: Bidirectional(GRU(WIDTH, 3, reset="after"), GRU(WIDTH, 3, reset="after")),
-    "rnn": lambda: run(RNN(WIDTH, WIDTH, activation="relu")),
-    "of one's own": lambda: run(Attentive(WIDTH, WIDTH)),
-    "of one's own, reversed": lambda: run(Attentive(WIDTH, WIDTH), reverse=True),
-    "reversed": lambda: run(LSTM(WIDTH, WIDTH), reverse=True),
-    "both ways": lambda: Bidirectional(LSTM(WIDTH, 2), GRU(WIDTH, 4)),
-    "stacks both ways": lambda: Bidirectional(Deep(LSTM(WIDTH, 4), RNN(4, 2)), Deep(GRU(WIDTH, 4))),
-    "deep": lambda: Deep(Dropout(0.5), LSTM(WIDTH, WIDTH), Bidirectional(RNN(WIDTH, 3), RNN(WIDTH, 3))),
-    "residual": lambda: Deep(GRU(WIDTH, WIDTH), GRU(WIDTH, WIDTH), LayerNorm(WIDTH), residual=True),
-    "rows": lambda: Sequential(Residual(Linear(WIDTH, WIDTH)), LayerNorm(WIDTH), lambda xs: xs.map(relu)),
+ENCODERS = models.ENCODERS | {
+    "functions": lambda: Sequential(LayerNorm(WIDTH), lambda xs: xs.map(relu)),
     "a stranger's": lambda: Mine(WIDTH),
-    "nothing": lambda: Sequential(),
 }
-HEADS = {
-    "tagger": lambda: tinyseq.heads["tagger"](WIDTH, 4),
-    "crf": lambda: tinyseq.heads["tagger"](WIDTH, 4, loss=tinyseq.losses["crf"](4)),
-    "language-model": lambda: tinyseq.heads["language-model"](WIDTH, 9),
-    "multi-label": lambda: tinyseq.heads["multi-label"](WIDTH, 5),
-    "ctc": lambda: tinyseq.heads["ctc"](WIDTH, 5),
-    **{
-        f"classifier, {pooling}": lambda pooling=pooling: tinyseq.heads["classifier"](
-            WIDTH, 4, pooling=pooling
-        )
-        for pooling in ("last", "mean", "max", "attention")
-    },
-    "siamese": lambda: tinyseq.heads["siamese"](WIDTH, 3),
-}
-
-
-def random_weights(model: Any, seed: int = 0) -> Any:
-    rng = np.random.default_rng(seed)
-    for parameter in model.parameters():
-        parameter.data[...] = 0.5 * rng.normal(size=parameter.shape)
-    return model
+STATELESS = ("rows", "functions", "a stranger's", "nothing")
 
 
 def answers(model: Any, xs: Any) -> list[Any]:
@@ -152,20 +98,8 @@ def check_written(model: Any, xs: Any) -> None:
     assert [row[:n].tolist() for row, n in zip(ids, lengths, strict=True)] == [w.tolist() for w in wanted]
 
 
-def ids_of(lengths: Iterable[int], most: int = 9, seed: int = 0) -> Sequences:
-    rng = np.random.default_rng(seed)
-    return Sequences.from_list([rng.integers(0, most, n) for n in lengths])
-
-
-def sees_ahead(encoder: str) -> bool:
-    return any(getattr(part, "sees_ahead", False) for part in ENCODERS[encoder]().modules())
-
-
-PAIRS = [(e, h) for e in ENCODERS for h in HEADS if not (h == "language-model" and sees_ahead(e))]
-
-
 @pytest.mark.filterwarnings("ignore:pooling=.last")
-@pytest.mark.parametrize(("encoder", "head"), PAIRS)
+@pytest.mark.parametrize(("encoder", "head"), models.pairs(ENCODERS))
 def test_every_layer_under_every_head(encoder: str, head: str) -> None:
     model = random_weights(SequenceModel(Embedding(9, WIDTH), ENCODERS[encoder](), HEADS[head]()))
     check(model, ids_of([3, 7, 1, 5]))
@@ -213,7 +147,7 @@ def test_features_of_tokens() -> None:
     check(model, Sequences.from_list(tokens))
 
 
-@pytest.mark.parametrize("encoder", ["grus", "both ways", "reversed"])
+@pytest.mark.parametrize("encoder", ["grus", "bidirectional", "reversed"])
 def test_pooling_where_each_direction_has_read_everything(encoder: str) -> None:
     head = tinyseq.heads["classifier"](WIDTH, 4, pooling="ends")
     check(random_weights(SequenceModel(Embedding(9, WIDTH), ENCODERS[encoder](), head)), ids_of([3, 7, 1, 5]))
@@ -245,7 +179,9 @@ def test_double_precision_runs_as_a_scan(encoder: str) -> None:
     check(model.to("float64"), ids_of([3, 1, 4]))
 
 
-@pytest.mark.parametrize("encoder", [*(n for n in ENCODERS if n not in ("rows", "a stranger's", "nothing"))])
+@pytest.mark.parametrize(
+    "encoder", [*(n for n in ENCODERS if n not in ("rows", "functions", "a stranger's", "nothing"))]
+)
 def test_states_go_in_and_out(encoder: str) -> None:
     """Two pieces, the second from the state after the first, which ended at different steps."""
     model = random_weights(SequenceModel(Embedding(9, WIDTH), ENCODERS[encoder](), HEADS["multi-label"]()))

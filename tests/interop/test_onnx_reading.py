@@ -10,6 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import tinyseq
+from tests.interop.models import ENCODERS, HEADS, WIDTH, ids_of, pairs, random_weights
 from tinyseq import Tensor, no_grad
 from tinyseq.errors import DataError
 from tinyseq.interop import from_onnx, to_onnx
@@ -19,15 +20,6 @@ from tinyseq.testing import check_gradients
 
 onnx = pytest.importorskip("onnx", reason="needs onnx: pip install '.[test-onnx]'")
 runtime = pytest.importorskip("onnxruntime", reason="needs onnxruntime: pip install '.[test-onnx]'")
-
-from tests.interop.test_onnx_export import (  # noqa: E402 - which skips itself as well, half imported
-    ENCODERS,
-    HEADS,
-    PAIRS,
-    WIDTH,
-    ids_of,
-    random_weights,
-)
 
 helper, FLOAT = onnx.helper, onnx.TensorProto.FLOAT
 
@@ -168,7 +160,7 @@ def test_every_attribute_against_onnxruntime(op: str, gates: int, functions: int
 
 
 @pytest.mark.filterwarnings("ignore:pooling=.last")
-@pytest.mark.parametrize(("encoder", "head"), PAIRS)
+@pytest.mark.parametrize(("encoder", "head"), pairs(ENCODERS))
 def test_what_was_written_is_read(encoder: str, head: str) -> None:
     model = random_weights(SequenceModel(Embedding(9, WIDTH), ENCODERS[encoder](), HEADS[head]()))
     xs, data = ids_of([3, 7, 1, 5]), to_onnx(model)

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,83 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinyseq
+from tests.interop.models import ENCODERS, GRU, HEADS, LSTM, WIDTH, Deep, run
 from tinyseq import Sequences, no_grad
 from tinyseq.data import Vocabulary
 from tinyseq.errors import ConfigError
 from tinyseq.interop import to_python
-from tinyseq.nn import (
-    Dropout,
-    Embedding,
-    LayerNorm,
-    Linear,
-    Residual,
-    SequenceModel,
-    Sequential,
-    TokenFeatures,
-)
-from tinyseq.ops import concatenate, sigmoid, softmax, tanh
-
-WIDTH = 6
-Deep, Bidirectional = tinyseq.layers["deep"], tinyseq.layers["bidirectional"]
-LSTM, GRU, RNN = (tinyseq.cells[name] for name in ("lstm", "gru", "rnn"))
-run = tinyseq.Recurrent
-
-
-class TwoStates(NamedTuple):
-    h: tinyseq.Tensor
-    x: tinyseq.Tensor  # a name that a step's input has too
-
-
-class Attentive(tinyseq.Cell):
-    """A cell with a learned first state, a softmax, a reduction, a transposed weight and a comparison."""
-
-    def __init__(self, input_size: int, hidden_size: int) -> None:
-        self.input_size, self.output_size = input_size, hidden_size
-        self.mix = Linear(hidden_size + input_size, hidden_size)
-        self.first = tinyseq.nn.Parameter(np.linspace(-1, 1, hidden_size))
-
-    def initial_state(self, batch_size: int) -> TwoStates:
-        h = tinyseq.ops.broadcast_to(self.first, (batch_size, self.output_size))
-        return TwoStates(h, self.zeros(batch_size, self.output_size))
-
-    def step(self, x: Any, state: Any) -> Any:
-        z = self.mix(concatenate([state.h, x], axis=-1))
-        weights = softmax(z) * tinyseq.ops.where(state.x > 0, state.x, 1.0)
-        h = tanh(z + z @ self.mix.weight[: self.output_size].T) - weights.sum(axis=-1, keepdims=True)
-        return h * sigmoid(state.x), TwoStates(h, weights)
-
-
-ENCODERS = {
-    "lstm": lambda: run(LSTM(WIDTH, WIDTH)),
-    "peepholes": lambda: run(LSTM(WIDTH, WIDTH, peepholes=True, gate="hard_sigmoid", cell_output="linear")),
-    "gru": lambda: run(GRU(WIDTH, WIDTH)),
-    "gru, reset after": lambda: run(GRU(WIDTH, WIDTH, reset="after")),
-    "rnn": lambda: run(RNN(WIDTH, WIDTH, activation="relu")),
-    "of one's own": lambda: run(Attentive(WIDTH, WIDTH)),
-    "reversed": lambda: run(LSTM(WIDTH, WIDTH), reverse=True),
-    "bidirectional": lambda: Bidirectional(LSTM(WIDTH, 2), GRU(WIDTH, 4)),
-    "deep": lambda: Deep(Dropout(0.5), LSTM(WIDTH, WIDTH), Bidirectional(RNN(WIDTH, 3), RNN(WIDTH, 3))),
-    "residual": lambda: Deep(GRU(WIDTH, WIDTH), GRU(WIDTH, WIDTH), LayerNorm(WIDTH), residual=True),
-    "rows": lambda: Sequential(Residual(Linear(WIDTH, WIDTH)), LayerNorm(WIDTH)),
-    "nothing": lambda: Sequential(),
-}
-HEADS = {
-    "tagger": lambda: tinyseq.heads["tagger"](WIDTH, 4),
-    "crf": lambda: tinyseq.heads["tagger"](WIDTH, 4, loss=tinyseq.losses["crf"](4)),
-    "language-model": lambda: tinyseq.heads["language-model"](WIDTH, 9),
-    "multi-label": lambda: tinyseq.heads["multi-label"](WIDTH, 5),
-    "ctc": lambda: tinyseq.heads["ctc"](WIDTH, 5),
-    **{
-        f"classifier, {pooling}": lambda pooling=pooling: tinyseq.heads["classifier"](
-            WIDTH, 3, pooling=pooling
-        )
-        for pooling in ("last", "mean", "max", "attention")
-    },
-    "regressor": lambda: tinyseq.heads["regressor"](WIDTH, 2),
-    "regressor, pooled": lambda: tinyseq.heads["regressor"](WIDTH, 2, pooling="mean"),
-    "siamese": lambda: tinyseq.heads["siamese"](WIDTH),
-    "siamese, projected": lambda: tinyseq.heads["siamese"](WIDTH, 3, pooling="last"),
-}
+from tinyseq.nn import Dropout, Embedding, Linear, SequenceModel, TokenFeatures
 
 
 def written(model: SequenceModel, folder: Path, **options: Any) -> ModuleType:
@@ -150,6 +79,14 @@ def test_a_head(name: str, folder: Path) -> None:
         assert same(module.predict(sequences), answers(model, sequences))
 
     holds()
+
+
+@pytest.mark.parametrize("encoder", ["grus", "bidirectional", "reversed", "stacks both ways"])
+def test_pooling_where_each_direction_has_read_everything(encoder: str, folder: Path) -> None:
+    head = tinyseq.heads["classifier"](WIDTH, 4, pooling="ends")
+    model = SequenceModel(Embedding(9, WIDTH), ENCODERS[encoder](), head)
+    sequences = [[1, 2, 3], [4, 5, 6, 7, 8], [0]]
+    assert same(written(model, folder).predict(sequences), answers(model, sequences))
 
 
 def test_every_registered_head_is_written_or_refused(folder: Path) -> None:

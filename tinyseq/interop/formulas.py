@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tinyseq.backend.symbols import POINTWISE, ROWS, Symbol
+from tinyseq.scan import source
 from tinyseq.scan.graph import ancestors, users
 from tinyseq.scan.simplify import simplify
 
-OPERATORS = {
-    "add": "+", "subtract": "-", "multiply": "*", "divide": "/", "matmul": "@",
+OPERATORS = source.OPERATORS | {
     "greater": ">", "greater_equal": ">=", "less": "<", "less_equal": "<=", "equal": "==", "not_equal": "!=",
 }  # fmt: skip
 
@@ -63,16 +63,6 @@ def _shape(shape: Sequence[Any], like: str) -> str:
     return f"({', '.join(parts)}{',' * (len(parts) == 1)})"
 
 
-def _index(index: Sequence[Any]) -> str:
-    def part(i: Any) -> str:
-        if isinstance(i, slice):
-            text = ":".join("" if e is None else str(e) for e in (i.start, i.stop))
-            return text + (f":{i.step}" if i.step is not None else "")
-        return str(i)
-
-    return ", ".join(map(part, index))
-
-
 def _filled(function: str) -> Callable[..., str]:
     return lambda symbol, values, shape, dtype: f"np.{function}({_shape(shape, 'x')}, np.{dtype})"
 
@@ -83,7 +73,7 @@ def _reduction(symbol: Symbol, values: list[str], **static: Any) -> str:
 
 
 _SPELLED: dict[str, Callable[..., str]] = {
-    "getitem": lambda s, v, index: f"{v[0]}[{_index(index)}]",
+    "getitem": lambda s, v, index: f"{v[0]}[{source.index(index)}]",
     "concatenate": lambda s, v, axis: f"np.concatenate([{', '.join(v)}], axis={axis})",
     "reshape": lambda s, v, shape: f"{v[0]}.reshape{_shape(shape, v[0])}",
     "transpose": lambda s, v, axes: f"{v[0]}.transpose{axes}",
@@ -91,7 +81,7 @@ _SPELLED: dict[str, Callable[..., str]] = {
     "astype": lambda s, v, dtype: f"{v[0]}.astype(np.{dtype})",
     "take": lambda s, v, axis: f"{v[0]}[{v[1]}]",
     "copy": lambda s, v: v[0],
-    "place": lambda s, v, index, shape: f"place({v[0]}, np.s_[{_index(index)}], {_shape(shape, v[0])})",
+    "place": lambda s, v, index, shape: f"place({v[0]}, np.s_[{source.index(index)}], {_shape(shape, v[0])})",
     "zeros": _filled("zeros"),
     "ones": _filled("ones"),
     **dict.fromkeys(("sum", "max", "min", "argmax", "argmin"), _reduction),

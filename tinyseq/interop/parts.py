@@ -132,11 +132,13 @@ class Parts:
                 lambda x: ops.tanh(head.pooling.hidden(x)) @ head.pooling.context, "attention", like
             )
             pooled = f"pool_weighed(rows, {scores.name}(rows), sizes)"
+        elif pooling == "ends":
+            pooled = f"pool_ends(rows, sizes, {head.pooling.ends!r})"
         elif pooling in ("last", "mean", "max"):
             pooled = f"pool_{pooling}(rows, sizes)"
         else:
             raise ConfigError(
-                f"The pooling {pooling!r} cannot be written down: choose last, mean, max or attention."
+                f"The pooling {pooling!r} cannot be written down: choose last, ends, mean, max or attention."
             )
         answers = {
             "classifier": lambda x: ops.log_softmax(head.projection(x)),
@@ -219,21 +221,19 @@ class Parts:
 
     def _bidirectional(self, module: Any, path: str, like: Example) -> Part:
         ahead = self.part(module.forward_layer, f"{path}_forward", like)
-        if not isinstance(module.backward_layer, Recurrent):
-            raise ConfigError(
-                f"{path}: the second layer of a Bidirectional that is written down is a cell, or Recurrent."
-            )
         back = self.part(module.backward_layer, f"{path}_backward", like)
+        turned = not isinstance(module.backward_layer, Recurrent)  # which walks from the end itself
         lines = [
             f"ahead, first = {ahead.call('rows', 'state[0]')}",
-            f"back, last = {back.call('rows', 'state[1]')}",
-            "return np.concatenate([ahead, back], axis=1), (first, last)",
+            f"back, last = {back.call('reverse(rows, sizes)' if turned else 'rows', 'state[1]')}",
+            f"both = [ahead, {'reverse(back, sizes)' if turned else 'back'}]",
+            "return np.concatenate(both, axis=1), (first, last)",
         ]
         name = self.program.function(
             _word(path), "rows, sizes, state", lines, f"{path}: both readings side by side."
         )
         gives = np.concatenate([ahead.gives, back.gives], axis=1)
-        return Part(name, gives, f"({ahead.start}, {back.start})", streams=False)
+        return Part(name, gives, f"({ahead.start or '()'}, {back.start or '()'})", streams=False)
 
     def _embedding(self, module: Embedding, path: str, like: Example) -> Part:
         lines = [f"return table({self.program.weight(module.weight)}, ids)"]

@@ -46,6 +46,13 @@ def scan(
     return np.concatenate(outputs), tuple(state)
 
 
+def reverse(rows: Array, sizes: Array) -> Array:
+    """Each sequence from its last row to its first."""
+    starts = np.concatenate([[0], np.cumsum(sizes)])
+    last = [(sizes > k).sum() - 1 for k in range(sizes[0])]
+    return rows[[starts[last[k] - t] + k for t, size in enumerate(sizes) for k in range(size)]]
+
+
 def owners(sizes: Array) -> Array:
     """The sequence that each row belongs to."""
     return np.concatenate([np.arange(n) for n in sizes])
@@ -54,6 +61,12 @@ def owners(sizes: Array) -> Array:
 def pool_last(rows: Array, sizes: Array) -> Array:
     """Each sequence's last row."""
     return rows[[np.cumsum([0, *sizes])[(sizes > k).sum() - 1] + k for k in range(sizes[0])]]
+
+
+def pool_ends(rows: Array, sizes: Array, ends: Sequence[tuple[int, str]]) -> Array:
+    """Each sequence's last row, but for the columns that read backward, of its first: (width, end) each."""
+    backward = np.concatenate([np.repeat(end == "first", width) for width, end in ends])
+    return np.where(backward, rows[: sizes[0]], pool_last(rows, sizes))
 
 
 def pool_sum(rows: Array, sizes: Array) -> Array:
