@@ -4,6 +4,32 @@ import pytest
 
 from tinyseq.cli import main
 
+RUN = """\
+[model.embed]
+class = "embedding"
+num_embeddings = "data.vocabulary_size"
+embedding_size = 4
+
+[model.encoder]
+class = "recurrent"
+cell = { class = "gru", input_size = 4, hidden_size = 8 }
+
+[model.head]
+class = "language-model"
+input_size = 8
+vocabulary_size = "data.vocabulary_size"
+
+[data]
+text = "text.txt"
+batch = 4
+window = 16
+
+[training]
+epochs = 2
+directory = "run"
+optimizer = { class = "adam", lr = 2e-3 }
+"""
+
 
 @pytest.fixture
 def command(capsys):
@@ -32,3 +58,12 @@ def refused(command):
         return err.rstrip("\n")
 
     return run
+
+
+@pytest.fixture
+def file(tmp_path):
+    """A run of two epochs in a file, beside its text."""
+    (tmp_path / "text.txt").write_text("the cat sat on the mat. the dog sat on the log. " * 30)
+    path = tmp_path / "book.toml"
+    path.write_text(RUN)
+    return path

@@ -5,44 +5,7 @@ import signal
 import subprocess
 import sys
 
-import pytest
-
 import tinyseq
-
-TEXT = "the cat sat on the mat. the dog sat on the log. " * 30
-RUN = """\
-[model.embed]
-class = "embedding"
-num_embeddings = "data.vocabulary_size"
-embedding_size = 4
-
-[model.encoder]
-class = "recurrent"
-cell = { class = "gru", input_size = 4, hidden_size = 8 }
-
-[model.head]
-class = "language-model"
-input_size = 8
-vocabulary_size = "data.vocabulary_size"
-
-[data]
-text = "text.txt"
-batch = 4
-window = 16
-
-[training]
-epochs = 2
-directory = "run"
-optimizer = { class = "adam", lr = 2e-3 }
-"""
-
-
-@pytest.fixture
-def file(tmp_path):
-    (tmp_path / "text.txt").write_text(TEXT)
-    path = tmp_path / "book.toml"
-    path.write_text(RUN)
-    return path
 
 
 def change(file, old, new):
@@ -120,19 +83,19 @@ def test_a_run_goes_on_for_longer_and_equals_an_uninterrupted_one(command, refus
 
 def test_another_run_than_the_saved_one_does_not_go_on(command, refused, file):
     command("train", file)
+    run, text = file.read_text(), file.parent / "text.txt"
     change(file, "hidden_size = 8", "hidden_size = 9")
     change(file, "input_size = 8", "input_size = 9")
     change(file, "window = 16", "window = 8")
     assert "has changed in [model] and [data] since the run in" in refused("train", file, "--resume")
-    file.write_text(RUN)
-    (file.parent / "text.txt").write_text(TEXT[1:])
+    file.write_text(run)
+    text.write_text(text.read_text()[1:])
     assert "text.txt is not the text that the run in" in refused("train", file, "--resume")
     change(file, 'directory = "run"', "")
     assert "name its directory in" in refused("train", file, "--resume")
-    text = file.parent / "text.txt"
     small = ["--hidden", 2, "--batch", 2, "--epochs", 1]
     command("train-lm", "--text", text, "--save", file.parent / "lm", *small)
-    file.write_text(RUN.replace('"run"', '"lm"'))
+    file.write_text(run.replace('"run"', '"lm"'))
     assert "another program than tinyseq train." in refused("train", file, "--resume")
     assert "than tinyseq train-lm." in refused(
         "train-lm", "--text", text, "--save", file.parent / "run", "--resume"
@@ -150,7 +113,8 @@ def test_a_model_without_a_state_reads_each_window_by_itself(command, file):
 
 
 def test_without_a_text_it_reads_pythons_own_prose(command, file, monkeypatch):
-    monkeypatch.setattr("tinyseq.cli.train.demo_text", lambda: TEXT)
+    text = (file.parent / "text.txt").read_text()
+    monkeypatch.setattr("tinyseq.cli.train.demo_text", lambda: text)
     change(file, 'text = "text.txt"', "")
     change(file, 'directory = "run"', "patience = 1")
     code, out, _ = command("train", file)
