@@ -23,6 +23,10 @@ def _value(module: Any, pair: tuple[Any, ...], reduction: str | None = None) -> 
         module.reduction = before
 
 
+def _mining(s: Subject) -> str:
+    return "it compares the rows of a batch: mines=True" if s.declared.mines else ""
+
+
 @law(
     "L1",
     "loss",
@@ -93,7 +97,7 @@ def ignored_targets(s: Subject, example: Example) -> None:
     "more",
     examples=TOGETHER,
     fewest=2,
-    exempt=lambda s: "it compares the rows of a batch: mines=True" if s.declared.mines else "",
+    exempt=_mining,
 )
 def split(s: Subject, example: Example) -> None:
     """Parts add up to the whole: sums as they are, means weighed by what counts in each part."""
@@ -121,7 +125,7 @@ def split(s: Subject, example: Example) -> None:
     "data set then depend on how it is cut into batches",
     examples=TOGETHER,
     fewest=2,
-    exempt=lambda s: "it compares the rows of a batch: mines=True" if s.declared.mines else "",
+    exempt=_mining,
 )
 def weight(s: Subject, example: Example) -> None:
     """Means of parts, each times weight(targets), add up to that of the whole, ignored targets included."""
