@@ -9,7 +9,7 @@ import pytest
 from tinyseq.cli.entry import parser
 from tinyseq.registry import registries
 from tinyseq.registry.run_file import check
-from tinyseq.scan.explain import explanation
+from tinyseq.scan.running.explain import explanation
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = sorted(DOCS.glob("*.md"))

@@ -18,7 +18,7 @@ import torch
 from tests.benchmarks import timing
 from tinyseq import Tensor, ops
 from tinyseq.scan import scan
-from tinyseq.scan.kernels import emitter_name
+from tinyseq.scan.emitters.numba.kernels import emitter_name
 from tinyseq.sequences import Layout, Sequences
 
 STEPS, BATCH, SIZE = 64, 32, 128

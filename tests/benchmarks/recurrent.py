@@ -22,7 +22,7 @@ import tinyseq
 from tests.benchmarks import timing
 from tinyseq import Tensor
 from tinyseq.scan import Recurrent
-from tinyseq.scan.kernels import emitter_name
+from tinyseq.scan.emitters.numba.kernels import emitter_name
 from tinyseq.sequences import Layout, Sequences
 
 Shape = tuple[int, int, int, int]  # steps, sequences, inputs, hidden units

@@ -17,8 +17,10 @@ from typing import Any
 import numpy as np
 
 from tinyseq import Tensor, ops
-from tinyseq.scan import compiled, eager, products
-from tinyseq.scan.program import Options
+from tinyseq.scan import eager
+from tinyseq.scan.emitters.numba import products
+from tinyseq.scan.running import compiled
+from tinyseq.scan.running.program import Options
 from tinyseq.sequences import Layout
 
 TOLERANCE = 1e-11

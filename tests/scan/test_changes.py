@@ -14,7 +14,7 @@ import pytest
 import tinyseq
 from tinyseq import Recurrent, Sequences, Tensor, ops
 from tinyseq.nn import Linear
-from tinyseq.scan import compiled
+from tinyseq.scan.running import compiled
 
 LEAK = 1.0
 TABLE = {"leak": 1.0, "deep": {"leak": 1.0}}

@@ -13,8 +13,9 @@ from tinyseq import Tensor, ops
 from tinyseq.contracts import Cell
 from tinyseq.errors import ConfigError
 from tinyseq.nn import Linear, Parameter
-from tinyseq.scan import Recurrent, compiled, scan
-from tinyseq.scan.workspace import Pool, rows_of
+from tinyseq.scan import Recurrent, scan
+from tinyseq.scan.memory.workspace import Pool, rows_of
+from tinyseq.scan.running import compiled
 from tinyseq.sequences import Layout, Sequences
 
 
@@ -199,7 +200,7 @@ def test_nan_stays_in_its_sequence() -> None:
 
 @pytest.mark.parametrize("reverse", [False, True])
 def test_many_steps_run_without_prepared_slices(reverse: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tinyseq.scan import workspace
+    from tinyseq.scan.memory import workspace
 
     cell, xs = LSTM(3, 4), batch([7, 4, 4], 3)
     want = scan(cell, xs, reverse=reverse, compiled=False)[0].data.numpy()

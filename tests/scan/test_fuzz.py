@@ -9,8 +9,8 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from tinyseq.scan import products
-from tinyseq.scan.kernels import load_kernels
+from tinyseq.scan.emitters.numba import products
+from tinyseq.scan.emitters.numba.kernels import load_kernels
 
 
 def _load() -> ModuleType:

@@ -8,8 +8,10 @@ import pytest
 
 from tinyseq import Tensor, ops
 from tinyseq.ops import concatenate, maximum, sigmoid, split, tanh, where
-from tinyseq.scan import compiled, eager, products
-from tinyseq.scan.program import Options
+from tinyseq.scan import eager
+from tinyseq.scan.emitters.numba import products
+from tinyseq.scan.running import compiled
+from tinyseq.scan.running.program import Options
 from tinyseq.sequences import Layout
 
 W = Tensor(np.random.default_rng(0).normal(size=(4, 4)) * 0.5, requires_grad=True)

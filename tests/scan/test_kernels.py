@@ -13,11 +13,13 @@ from tinyseq_cells.lstm import LSTM
 
 from tinyseq import Tensor, ops
 from tinyseq.errors import ConfigError
-from tinyseq.scan import compiled, eager, kernels
-from tinyseq.scan.emit_numba import TANH_FLOAT32, TANH_ULPS
-from tinyseq.scan.kernels import HEADER
-from tinyseq.scan.products import LEAST_ROWS
-from tinyseq.scan.program import Options
+from tinyseq.scan import eager
+from tinyseq.scan.emitters.numba import kernels
+from tinyseq.scan.emitters.numba.emitter import TANH_FLOAT32, TANH_ULPS
+from tinyseq.scan.emitters.numba.kernels import HEADER
+from tinyseq.scan.emitters.numba.products import LEAST_ROWS
+from tinyseq.scan.running import compiled
+from tinyseq.scan.running.program import Options
 from tinyseq.sequences import Layout
 
 pytest.importorskip("numba")
@@ -136,8 +138,8 @@ def test_what_numba_has_no_numbers_for_runs_on_numpy() -> None:
 
 def test_kernels_are_kept_on_disk(tmp_path: Path) -> None:
     code = (
-        "from tinyseq.scan.kernels import load_kernels\n"
-        "from tinyseq.scan.kernels import HEADER\n"
+        "from tinyseq.scan.emitters.numba.kernels import load_kernels\n"
+        "from tinyseq.scan.emitters.numba.kernels import HEADER\n"
         "import numpy as np\n"
         "source = HEADER.format(dtype='float64', cache=True)\n"
         "source += '@kernel\\ndef twice(x):\\n    return 2 * x[0]\\n'\n"
@@ -177,7 +179,7 @@ def test_the_emitter_can_be_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
 
 DAMAGED = """
 import numpy as np
-from tinyseq.scan.kernels import HEADER, load_kernels
+from tinyseq.scan.emitters.numba.kernels import HEADER, load_kernels
 
 source = HEADER.format(dtype="float32", cache=True) + '''
 

@@ -14,9 +14,9 @@ from tinyseq_cells.rnn import RNN
 
 from tinyseq import Cell, Recurrent, Sequences, Tensor, no_grad, ops, scan
 from tinyseq.nn import Embedding, Module, Parameter, SequenceModel, init
-from tinyseq.scan import lookups
-from tinyseq.scan.compiled import program_for
-from tinyseq.scan.program import Options
+from tinyseq.scan.passes import lookups
+from tinyseq.scan.running.compiled import program_for
+from tinyseq.scan.running.program import Options
 
 
 class Highway(Cell):

@@ -8,14 +8,14 @@ import pytest
 from tinyseq import Tensor, ops
 from tinyseq.backend.symbols import Symbol
 from tinyseq.scan import explain
-from tinyseq.scan.fuse import fuse, inner_values
 from tinyseq.scan.graph import ancestors
-from tinyseq.scan.partition import Region, partition
-from tinyseq.scan.passes import FORMS, optimise, simplified
-from tinyseq.scan.places import Kind
-from tinyseq.scan.program import Options, Program
-from tinyseq.scan.storage import Storage
-from tinyseq.scan.tracing import Trace, trace
+from tinyseq.scan.memory.places import Kind
+from tinyseq.scan.memory.storage import Storage
+from tinyseq.scan.passes.fuse import fuse, inner_values
+from tinyseq.scan.passes.optimise import FORMS, optimise, simplified
+from tinyseq.scan.passes.partition import Region, partition
+from tinyseq.scan.running.program import Options, Program
+from tinyseq.scan.tracing.trace import Trace, trace
 
 RNG = np.random.default_rng(0)
 leaf = lambda *shape: Tensor(RNG.normal(size=shape), requires_grad=True)

@@ -7,8 +7,15 @@ from hypothesis import strategies as st
 
 numba = pytest.importorskip("numba")
 
-from tinyseq.scan.products import BLAS, LEAST_ROWS, MOST_OPERATIONS, blas_threads, packed, packing_pays  # noqa: E402
-from tinyseq.scan.tiles import TALL, panel_width  # noqa: E402
+from tinyseq.scan.emitters.numba.products import (  # noqa: E402
+    BLAS,
+    LEAST_ROWS,
+    MOST_OPERATIONS,
+    blas_threads,
+    packed,
+    packing_pays,
+)
+from tinyseq.scan.emitters.numba.tiles import TALL, panel_width  # noqa: E402
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

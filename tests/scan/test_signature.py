@@ -10,7 +10,7 @@ import pytest
 
 from tinyseq import Cell, Tensor, ops
 from tinyseq.nn import Dropout, Parameter
-from tinyseq.scan.signature import _Reading, signature
+from tinyseq.scan.tracing.signature import _Reading, signature
 
 factor = 2.0
 

@@ -14,8 +14,8 @@ from tinyseq.backend.symbols import ROWS
 from tinyseq.errors import GraphError, MixedBackendsError, ShapeError, TraceError
 from tinyseq.nn import Linear
 from tinyseq.scan.graph import ancestors
-from tinyseq.scan.signature import signature
-from tinyseq.scan.tracing import parameters_of, trace
+from tinyseq.scan.tracing.signature import signature
+from tinyseq.scan.tracing.trace import parameters_of, trace
 
 ARRAY = np.ones(3)
 X, S = Tensor(np.ones((2, 3))), Tensor(np.ones((2, 3)))

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tinyseq.backend.symbols import POINTWISE, ROWS, Symbol
-from tinyseq.scan import source
+from tinyseq.scan.emitters.numpy import source
 from tinyseq.scan.graph import ancestors, users
-from tinyseq.scan.simplify import simplify
+from tinyseq.scan.passes.simplify import simplify
 
 OPERATORS = source.OPERATORS | {
     "greater": ">", "greater_equal": ">=", "less": "<", "less_equal": "<=", "equal": "==", "not_equal": "!=",

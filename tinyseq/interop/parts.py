@@ -15,7 +15,7 @@ from tinyseq.registry import entry_of
 from tinyseq.registry.configuration import arguments
 from tinyseq.scan import Recurrent
 from tinyseq.scan.state import flatten, names
-from tinyseq.scan.tracing import parameters_of, trace
+from tinyseq.scan.tracing.trace import parameters_of, trace
 
 Example = Any  # an array (1, ...), like a row of what goes in
 

@@ -11,7 +11,7 @@ from tinyseq.errors import ConfigError, TinyseqError
 from tinyseq.interop.onnx.graph import Graph, Value
 from tinyseq.interop.onnx.words import node_of
 from tinyseq.scan.graph import ancestors
-from tinyseq.scan.tracing import parameters_of, trace
+from tinyseq.scan.tracing.trace import parameters_of, trace
 from tinyseq.sequences import Sequences
 
 

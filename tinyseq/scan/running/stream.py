@@ -5,9 +5,9 @@ from typing import Any
 from tinyseq.contracts import Cell
 from tinyseq.engine import Tensor, make_tensor, no_grad
 from tinyseq.errors import ShapeError
-from tinyseq.scan.compiled import program_for
+from tinyseq.scan.memory.workspace import rows_of
+from tinyseq.scan.running.compiled import program_for
 from tinyseq.scan.state import flatten, rebuild
-from tinyseq.scan.workspace import rows_of
 
 
 class CompiledStream:

@@ -7,8 +7,8 @@ from tinyseq.contracts import Cell, Layer
 from tinyseq.engine import Tensor
 from tinyseq.errors import ConfigError, RandomStepError
 from tinyseq.nn.ends import Ends
-from tinyseq.scan.run import scan
-from tinyseq.scan.stream import CompiledStream, EagerStream
+from tinyseq.scan.running.run import scan
+from tinyseq.scan.running.stream import CompiledStream, EagerStream
 
 
 class Recurrent(Layer):

@@ -7,13 +7,13 @@ from tinyseq.backend import Array, words_of
 from tinyseq.engine import Node, Tensor, is_grad_enabled, make_tensor, no_grad
 from tinyseq.errors import RandomStepError
 from tinyseq.scan.eager import Step
-from tinyseq.scan.keeping import PROGRAMS_KEPT, Kept, Programs
-from tinyseq.scan.program import Options, Program, Run, library_of
-from tinyseq.scan.segments import run_in_segments, segments_of
-from tinyseq.scan.signature import signature
+from tinyseq.scan.memory.workspace import PREPARED_STEPS, Rows, rows_of
+from tinyseq.scan.running.keeping import PROGRAMS_KEPT, Kept, Programs
+from tinyseq.scan.running.program import Options, Program, Run, library_of
+from tinyseq.scan.running.segments import run_in_segments, segments_of
 from tinyseq.scan.state import flatten, rebuild
-from tinyseq.scan.tracing import trace
-from tinyseq.scan.workspace import PREPARED_STEPS, Rows, rows_of
+from tinyseq.scan.tracing.signature import signature
+from tinyseq.scan.tracing.trace import trace
 from tinyseq.sequences import Layout
 
 _programs = Programs()

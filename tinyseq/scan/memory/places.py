@@ -5,7 +5,7 @@ from enum import Enum
 from typing import Any
 
 from tinyseq.backend.symbols import Symbol
-from tinyseq.scan.partition import Region
+from tinyseq.scan.passes.partition import Region
 
 
 class Kind(Enum):
@@ -47,3 +47,7 @@ class Place:
     def overlaps(self, other: "Place") -> bool:
         """Whether they share an element."""
         return self.store is other.store and self.start < other.stop and other.start < self.stop
+
+
+# What a loop variable shows: (place, shape of a row).
+Key = tuple[Place, tuple[int, ...]]

@@ -6,10 +6,10 @@ from tinyseq.backend.symbols import Symbol
 from tinyseq.contracts import Cell
 from tinyseq.engine import Tensor, make_tensor
 from tinyseq.errors import ConfigError
-from tinyseq.scan.compiled import program_for
-from tinyseq.scan.emit import COMMENTS
-from tinyseq.scan.partition import Region
-from tinyseq.scan.program import Options, Program
+from tinyseq.scan.emitters.numpy.emitter import COMMENTS
+from tinyseq.scan.passes.partition import Region
+from tinyseq.scan.running.compiled import program_for
+from tinyseq.scan.running.program import Options, Program
 
 
 def explain(step: Any, xs: Any = None, state: Any = None, *, emitter: str = "") -> None:

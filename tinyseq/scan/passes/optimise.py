@@ -8,10 +8,10 @@ from typing import Any
 
 from tinyseq.backend.symbols import POINTWISE, Level, Symbol
 from tinyseq.scan.graph import ancestors, columns, columns_of, rewrite, until_stable, users, words
-from tinyseq.scan.joins import merged_gradients, shared_rows, sums_of_parts
-from tinyseq.scan.lookups import table_products
-from tinyseq.scan.simplify import simplify
-from tinyseq.scan.tracing import Trace
+from tinyseq.scan.passes.joins import merged_gradients, shared_rows, sums_of_parts
+from tinyseq.scan.passes.lookups import table_products
+from tinyseq.scan.passes.simplify import simplify
+from tinyseq.scan.tracing.trace import Trace
 
 Pass = Callable[[Trace], None]
 

@@ -9,14 +9,14 @@ exact value (4.95, measured on every third float32 number).
 import textwrap
 
 from tinyseq.backend.symbols import Level, Symbol
-from tinyseq.scan.emit import Emitter
-from tinyseq.scan.fuse import Group
-from tinyseq.scan.kernel_source import RESERVED, Kernel
-from tinyseq.scan.kernels import HEADER
-from tinyseq.scan.partition import Operation, Region, Schedule
-from tinyseq.scan.products import VERSION
-from tinyseq.scan.source import Function
-from tinyseq.scan.storage import Storage
+from tinyseq.scan.emitters.numba.kernel_source import RESERVED, Kernel
+from tinyseq.scan.emitters.numba.kernels import HEADER
+from tinyseq.scan.emitters.numba.products import VERSION
+from tinyseq.scan.emitters.numpy.emitter import Emitter
+from tinyseq.scan.emitters.numpy.source import Function
+from tinyseq.scan.memory.storage import Storage
+from tinyseq.scan.passes.fuse import Group
+from tinyseq.scan.passes.partition import Operation, Region, Schedule
 
 TANH_ULPS = 5
 
@@ -49,7 +49,7 @@ def plus(total, x):
 """
 
 PRODUCT = """
-from tinyseq.scan.products import packed  # {version}
+from tinyseq.scan.emitters.numba.products import packed  # {version}
 
 packed_product = packed("{dtype}").product
 """

@@ -10,8 +10,8 @@ from typing import Any
 
 from tinyseq.backend import Array
 from tinyseq.engine import Node, Tensor, make_tensor
-from tinyseq.scan.program import Program
-from tinyseq.scan.workspace import Rows, rows_of
+from tinyseq.scan.memory.workspace import Rows, rows_of
+from tinyseq.scan.running.program import Program
 
 
 @dataclass

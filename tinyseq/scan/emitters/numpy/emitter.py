@@ -8,11 +8,21 @@ import textwrap
 from typing import Any
 
 from tinyseq.backend.symbols import POINTWISE, Level, Symbol
+from tinyseq.scan.emitters.numpy.source import (
+    OPERATORS,
+    Function,
+    call,
+    index,
+    is_short,
+    loop,
+    number,
+    plain,
+    section,
+)
 from tinyseq.scan.graph import ancestors, root_of
-from tinyseq.scan.partition import Operation, Region, Schedule
-from tinyseq.scan.places import Kind, Place, Store
-from tinyseq.scan.source import OPERATORS, Function, Key, call, index, is_short, loop, number, plain, section
-from tinyseq.scan.storage import Storage
+from tinyseq.scan.memory.places import Key, Kind, Place, Store
+from tinyseq.scan.memory.storage import Storage
+from tinyseq.scan.passes.partition import Operation, Region, Schedule
 
 COMMENTS = {
     Region.BEFORE: "known from the inputs alone: all steps at once",

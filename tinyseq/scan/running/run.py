@@ -7,9 +7,9 @@ from tinyseq.engine import Tensor
 from tinyseq.engine.tape import keeps_arguments, searches_anomalies
 from tinyseq.errors import ConfigError, RandomStepError, ShapeError
 from tinyseq.scan import eager
-from tinyseq.scan.compiled import run as compile_and_run
 from tinyseq.scan.eager import Step
-from tinyseq.scan.lookups import on_table
+from tinyseq.scan.passes.lookups import on_table
+from tinyseq.scan.running.compiled import run as compile_and_run
 from tinyseq.scan.state import flatten, names, rebuild, tree_map
 from tinyseq.sequences import Layout, Sequences, in_callers_order, in_packed_order, like, packed
 

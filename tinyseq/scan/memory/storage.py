@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from itertools import chain, count, pairwise
 
 from tinyseq.backend.symbols import POINTWISE, Symbol
-from tinyseq.scan.fuse import Group
 from tinyseq.scan.graph import ancestors, columns_of, is_view, root_of
-from tinyseq.scan.partition import Operation, Region, Schedule
-from tinyseq.scan.places import Kind, Place, Store
+from tinyseq.scan.memory.places import Kind, Place, Store
+from tinyseq.scan.passes.fuse import Group
+from tinyseq.scan.passes.partition import Operation, Region, Schedule
 
 FOREVER = 1 << 60
 

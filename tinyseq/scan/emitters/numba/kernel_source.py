@@ -3,12 +3,12 @@
 from typing import Any
 
 from tinyseq.backend.symbols import Symbol
-from tinyseq.scan.emit import Emitter
-from tinyseq.scan.fuse import Group
+from tinyseq.scan.emitters.numpy.emitter import Emitter
+from tinyseq.scan.emitters.numpy.source import Function
 from tinyseq.scan.graph import columns_of, root_of
-from tinyseq.scan.partition import Region
-from tinyseq.scan.places import Place, Store
-from tinyseq.scan.source import Function
+from tinyseq.scan.memory.places import Place, Store
+from tinyseq.scan.passes.fuse import Group
+from tinyseq.scan.passes.partition import Region
 
 # How a kernel says each word. NumPy's maximum and minimum give NaN if either operand is.
 TEXTS = {

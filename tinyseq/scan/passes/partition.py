@@ -6,7 +6,7 @@ from enum import IntEnum
 
 from tinyseq.backend.symbols import Level, Symbol
 from tinyseq.scan.graph import ancestors, is_view, rewrite
-from tinyseq.scan.tracing import Trace
+from tinyseq.scan.tracing.trace import Trace
 
 
 class Region(IntEnum):

@@ -14,7 +14,7 @@ import numpy as np
 
 from tinyseq.engine import Tensor
 from tinyseq.nn.module import Module
-from tinyseq.scan.tracing import names_in
+from tinyseq.scan.tracing.trace import names_in
 
 LIBRARIES = {"tinyseq", "numpy", "cupy", "cupyx", "torch"}
 LARGE = 4096  # elements, beyond which a container counts as itself and not as what it holds

@@ -7,10 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tinyseq.backend.symbols import POINTWISE, ROWS, Symbol
-from tinyseq.scan.places import Place
+from tinyseq.scan.memory.places import Key
 
-# What a loop variable shows: (place, shape of a row).
-Key = tuple[Place, tuple[int, ...]]
 RESERVED = {
     "parameters",
     "run",

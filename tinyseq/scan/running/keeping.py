@@ -6,7 +6,7 @@ from collections import OrderedDict
 from typing import Any, NamedTuple
 
 from tinyseq.nn.module import Module
-from tinyseq.scan.program import Program
+from tinyseq.scan.running.program import Program
 
 PROGRAMS_KEPT = 256
 LOOSE_KEPT = 8  # of steps that belong to no module, as a function's: how many keep their working memory

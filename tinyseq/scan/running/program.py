@@ -7,18 +7,18 @@ from typing import Any
 
 from tinyseq.backend import Array, words_of
 from tinyseq.backend.symbols import POINTWISE
-from tinyseq.scan.emit import Emitter
-from tinyseq.scan.emit_numba import NumbaEmitter
-from tinyseq.scan.fuse import fuse, inner_values
+from tinyseq.scan.emitters.numba.emitter import NumbaEmitter
+from tinyseq.scan.emitters.numba.kernels import emitter_name, load_kernels
+from tinyseq.scan.emitters.numba.products import BLAS, packed, packing_pays
+from tinyseq.scan.emitters.numpy.emitter import Emitter
 from tinyseq.scan.graph import ancestors
-from tinyseq.scan.kernels import emitter_name, load_kernels
-from tinyseq.scan.partition import Schedule, partition
-from tinyseq.scan.passes import optimise
-from tinyseq.scan.places import Kind
-from tinyseq.scan.products import BLAS, packed, packing_pays
-from tinyseq.scan.storage import Storage
-from tinyseq.scan.tracing import Trace
-from tinyseq.scan.workspace import Memory, Pool, Rows, Workspace, library_of
+from tinyseq.scan.memory.places import Kind
+from tinyseq.scan.memory.storage import Storage
+from tinyseq.scan.memory.workspace import Memory, Pool, Rows, Workspace, library_of
+from tinyseq.scan.passes.fuse import fuse, inner_values
+from tinyseq.scan.passes.optimise import optimise
+from tinyseq.scan.passes.partition import Schedule, partition
+from tinyseq.scan.tracing.trace import Trace
 
 
 @dataclass

@@ -11,7 +11,7 @@ import numpy as np
 
 from tinyseq.backend.symbols import POINTWISE, Level, Symbol
 from tinyseq.scan.graph import ancestors, is_view, root_of
-from tinyseq.scan.partition import Operation, Region, Schedule
+from tinyseq.scan.passes.partition import Operation, Region, Schedule
 
 CHEAP = ("add", "subtract", "multiply", "negative")
 

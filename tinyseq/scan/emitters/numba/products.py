@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinyseq.scan.kernels import HEADER, load_kernels
+from tinyseq.scan.emitters.numba.kernels import HEADER, load_kernels
 
 Array = np.ndarray[Any, Any]
 # With more threads than one, BLAS is faster on a product of more additions and multiplications than this.
@@ -27,7 +27,7 @@ VERSION = hashlib.sha256(b"".join([file.read_bytes() for file in _FILES])).hexdi
 SOURCE = """
 from numba import types
 
-from tinyseq.scan.tiles import TALL, panel_width, tile  # {version}
+from tinyseq.scan.emitters.numba.tiles import TALL, panel_width, tile  # {version}
 
 SIZE = np.dtype(real).itemsize
 WIDE = panel_width("{dtype}")

@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 
 from tinyseq.backend import Array, Words, words_of
-from tinyseq.scan.places import Kind, Place, Store
-from tinyseq.scan.source import Key
+from tinyseq.scan.memory.places import Key, Kind, Place, Store
 
 Index = np.ndarray[Any, Any]
 ALIGNMENT = 64

@@ -5,7 +5,7 @@ from typing import Any
 
 from tinyseq.backend.symbols import Symbol
 from tinyseq.scan.graph import ancestors, columns, rewrite, users, words
-from tinyseq.scan.tracing import Trace
+from tinyseq.scan.tracing.trace import Trace
 
 
 def _joined_rows(traced: Trace) -> list[Symbol]:

@@ -12,7 +12,7 @@ from tinyseq.contracts import Cell
 from tinyseq.engine import Tensor
 from tinyseq.nn import Module
 from tinyseq.scan.graph import rewrite, until_stable, words
-from tinyseq.scan.tracing import Trace
+from tinyseq.scan.tracing.trace import Trace
 from tinyseq.sequences import Sequences
 
 WORTH_IT = 2  # tokens for each row of the table; docs/decisions/training-step.md has the measurements

@@ -1,0 +1,1 @@
+"""From a schedule and its storage to source: a room for each array library or compiler."""

@@ -1,0 +1,1 @@
+"""Calls with `out=`, in words that NumPy and CuPy share."""
