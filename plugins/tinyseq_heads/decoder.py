@@ -1,5 +1,6 @@
 """The head that writes one sequence for each sequence that was read."""
 
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
@@ -134,6 +135,7 @@ class Decoder(Head):
         temperature: float = 1.0,
         top_k: int | None = None,
         max_length: int | None = None,
+        exclude: Sequence[int] = (),
         seed: int | None = None,
     ) -> list[Array]:
         """The ids of each sequence, drawn at random; see `tinyseq.sampling.choose`."""
@@ -147,11 +149,18 @@ class Decoder(Head):
                 max_length=self.max_length if max_length is None else max_length,
                 temperature=temperature,
                 top_k=top_k,
+                exclude=exclude,
                 seed=seed,
             )
 
     def beam(
-        self, features: Any, width: int, *, length_penalty: float = 0.0, max_length: int | None = None
+        self,
+        features: Any,
+        width: int,
+        *,
+        length_penalty: float = 0.0,
+        max_length: int | None = None,
+        exclude: Sequence[int] = (),
     ) -> list[list[Hypothesis]]:
         """The hypotheses of a beam search for each sequence, best first; see `beam_search`."""
         with no_grad(), self.evaluating():
@@ -168,6 +177,7 @@ class Decoder(Head):
                 max_length=self.max_length if max_length is None else max_length,
                 width=width,
                 length_penalty=length_penalty,
+                exclude=exclude,
             )
 
     def meet(self, encoder: Any) -> None:

@@ -1,6 +1,6 @@
 """Writing symbol after symbol: greedy, drawn at random, or the best of several beginnings at a time."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,7 +8,7 @@ import numpy as np
 from tinyseq import ops, random
 from tinyseq.errors import ConfigError, NonFiniteError
 from tinyseq.pairing import beside, check_id
-from tinyseq.sampling import choose
+from tinyseq.sampling import choose, without
 from tinyseq.scan.state import flatten, tree_map
 
 Array = np.ndarray[Any, Any]
@@ -32,6 +32,7 @@ def write(
     max_length: int,
     temperature: float = 0.0,
     top_k: int | None = None,
+    exclude: Sequence[int] = (),
     seed: int | None = None,
 ) -> list[Array]:
     """One sequence of ids for each row: the likeliest symbol each time, or one drawn as `choose` does.
@@ -48,7 +49,7 @@ def write(
     for _ in range(max_length):
         log_p, state = advance(last, state)
         for row in alive:
-            last[row] = choose(log_p[row], rng, temperature=temperature, top_k=top_k)
+            last[row] = choose(log_p[row], rng, temperature=temperature, top_k=top_k, exclude=exclude)
         alive = [row for row in alive if last[row] != end]
         for row in alive:
             written[row].append(int(last[row]))
@@ -66,6 +67,7 @@ def beam_search(
     max_length: int,
     width: int,
     length_penalty: float = 0.0,
+    exclude: Sequence[int] = (),
 ) -> list[list[Hypothesis]]:
     """The best hypotheses for each source, best first, from `width` beginnings at a time.
 
@@ -74,7 +76,7 @@ def beam_search(
     symbols, are hypotheses, and the others go on (Sutskever et al., 2014). The score of a hypothesis is its
     log-probability divided by ((5 + symbols) / 6) ** length_penalty, the end symbol counted: Wu et al.
     (2016), equation 14, without coverage. The search for a source is over when nothing alive can score
-    higher than its best.
+    higher than its best. Symbols in `exclude` are never written.
     """
     check_length(max_length)
     check_id("beam_search()", "end", end, of="symbol")
@@ -91,6 +93,7 @@ def beam_search(
     last = np.full(sources * width, end)
     for length in range(1, max_length + 1):
         log_p, state = advance(last, state)
+        log_p = without(log_p, exclude, "beam_search()")
         totals, parents, symbols = _continued(totals, log_p.reshape(sources, width, -1))
         written = np.concatenate(
             [np.take_along_axis(written, parents[:, :, None], axis=1), symbols[:, :, None]], axis=2

@@ -18,6 +18,7 @@ import tinyseq
 from tinyseq import Sequences
 from tinyseq.baselines import word_overlap
 from tinyseq.data import PairBatches, Vocabulary, read_table
+from tinyseq.data import words as words_of
 from tinyseq.engine import no_grad
 from tinyseq.evaluation import AUC, best_threshold
 from tinyseq.nn import Dropout, Embedding, SequenceModel
@@ -117,7 +118,7 @@ def _pair(a: str, b: str, same: str) -> Pair:
 
 
 def _words(text: str) -> list[str]:
-    return "".join(c if c.isalnum() or c == "'" else f" {c} " for c in text.lower()).split()
+    return words_of(text.lower())
 
 
 def _cosines(model: SequenceModel, pairs: list[Pair], words: Vocabulary) -> list[float]:

@@ -4,6 +4,7 @@ Letters and sounds go roughly side by side, but neither one by one nor by fixed 
 letters a sound comes from. The baseline is the sound of the known word that is spelled most alike.
 """
 
+import unicodedata
 from pathlib import Path
 
 import tinyseq
@@ -68,5 +69,10 @@ def read_dictionary(data: Path, encoding: str | None = None) -> list[Pair]:
     return [
         (list(entry[0].lower()), [sound.rstrip("012") for sound in entry[1:]])
         for entry in known
-        if len(entry) > 1 and entry[0].isalpha()  # not a(2), which is another way to say a
+        if len(entry) > 1 and _is_spelled(entry[0])  # not a(2), which is another way to say a
     ]
+
+
+def _is_spelled(word: str) -> bool:
+    """Whether there are letters only, and what is put on letters in scripts that do that."""
+    return word[0].isalpha() and all(unicodedata.category(c)[0] in "LM" for c in word)

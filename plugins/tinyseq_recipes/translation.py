@@ -6,10 +6,10 @@ and by beam search, which follows several beginnings at once. The baseline is a 
 was said for the most similar sentence.
 """
 
-import re
 from pathlib import Path
 
 import tinyseq
+from tinyseq.data import words as words_of
 from tinyseq.training import Outcome
 from tinyseq_recipes.common import split
 from tinyseq_recipes.made_pairs import translations
@@ -62,4 +62,4 @@ def translation(
 
 def words(text: str) -> list[str]:
     """Words and marks, in lower case; an elided word (l', d') is one."""
-    return re.findall(r"\w+['’]?|[^\w\s]", text.lower())
+    return words_of(text.lower(), elided=True)

@@ -92,16 +92,22 @@ class PairModel:
         length_penalty: float = 0.0,
         temperature: float = 0.0,
     ) -> list[Words]:
-        """What is written for each: greedily, by the best of a beam search, or with words drawn at random."""
+        """What is written for each: greedily, by the best of a beam search, or with words drawn at random.
+
+        UNKNOWN, which is no word, is never written.
+        """
+        exclude = [self.written.id(UNKNOWN)]
         found: list[Words] = []
         for start in range(0, len(questions), 256):
             batch = Sequences.from_list([self.read.encode(q) for q in questions[start : start + 256]])
             with no_grad(), self.model.evaluating():
                 features = self.model(batch)
                 if beam == 1:
-                    written = self.model.head.sample(features, temperature=temperature)
+                    written = self.model.head.sample(features, temperature=temperature, exclude=exclude)
                 else:
-                    searched = self.model.head.beam(features, beam, length_penalty=length_penalty)
+                    searched = self.model.head.beam(
+                        features, beam, length_penalty=length_penalty, exclude=exclude
+                    )
                     written = [hypotheses[0].ids for hypotheses in searched]
             found += [[self.written.symbols[i] for i in ids] for ids in written]
         return found

@@ -4,7 +4,6 @@ The table that reads words also writes them (tied weights, Press and Wolf 2017):
 model are there. Dropout keeps it from learning a small text by heart. Words seen once are <unk>.
 """
 
-import re
 from pathlib import Path
 
 from tinyseq_cells.deep import Deep
@@ -13,6 +12,7 @@ from tinyseq_heads.language_model import LanguageModelHead
 import tinyseq
 from tinyseq.baselines import NGram
 from tinyseq.data import ContiguousWindows, Vocabulary, demo_text, read_text
+from tinyseq.data import words as words_of
 from tinyseq.nn import Dropout, Embedding, SequenceModel
 from tinyseq.optim import Adam
 from tinyseq.sampling import generate
@@ -39,14 +39,17 @@ def word_lm(
     Data: a text file (default: Python's own help texts).
     """
     text = read_text(data) if data else demo_text()
-    tokens = re.findall(r"\w+(?:'\w+)?|[^\w\s]|\n", text.lower())[:words]
+    lines = text.lower().split("\n")
+    tokens = [word for line in lines for word in (*words_of(line), "\n")][:-1][:words]
     cuts = len(tokens) * 8 // 10, len(tokens) * 9 // 10
     vocabulary = Vocabulary.build(
         tokens[: cuts[0]], unit="word", min_count=2, specials=["<unk>"], unknown="<unk>"
     )
     ids = vocabulary.encode(tokens)
     train, valid, test = ids[: cuts[0]], ids[cuts[0] : cuts[1]], ids[cuts[1] :]
-    print(f"{len(ids):,} words, {len(vocabulary):,} different; the last tenth is the test")
+    unknown = vocabulary.id("<unk>")
+    share = float((test == unknown).mean()) if len(test) else 0.0
+    print(f"{len(ids):,} words, {len(vocabulary):,} different; the last tenth is the test, {share:.1%} <unk>")
 
     ngram = NGram([train], len(vocabulary), order=order)
     baseline = ngram.perplexity([test], unit="word").value()
@@ -64,7 +67,7 @@ def word_lm(
     trainer.restore_best()
 
     perplexity = float(tinyseq.ops.exp(trainer.evaluate(ContiguousWindows(test, batch, window))).item())
-    written = generate(model, train[-20:], 30, temperature=0.7, seed=seed)
+    written = generate(model, train[-20:], 30, temperature=0.7, exclude=[unknown], seed=seed)
     print(f"it writes: {vocabulary.decode(written)!r}")
     outcome = Outcome(cell, "perplexity", perplexity, baseline, lower_is_better=True, losses=losses(trainer))
     return [show(outcome)]

@@ -28,3 +28,4 @@ from tinyseq.data.vectors import load_vectors as load_vectors
 from tinyseq.data.vectors import read_vectors as read_vectors
 from tinyseq.data.vocabulary import Vocabulary as Vocabulary
 from tinyseq.data.windows import ContiguousWindows as ContiguousWindows
+from tinyseq.data.words import words as words
