@@ -161,3 +161,35 @@ def test_scores_that_are_no_numbers_are_refused(bad: float) -> None:
         choose(np.array([0.0, bad]), np.random.default_rng(0))
     with pytest.raises(NonFiniteError, match="all -inf"):
         choose(np.full(3, -np.inf), np.random.default_rng(0), temperature=0)
+
+
+@pytest.mark.parametrize("exclude", [[1], [1, 4], np.array([0, 2, 3])])
+def test_what_is_excluded_is_as_if_it_had_no_probability(exclude: Any) -> None:
+    p = np.array([0.1, 0.4, 0.2, 0.05, 0.25])
+    kept = [c for c in range(5) if c not in exclude]
+    fewer = np.log(p[kept])
+    for seed in range(50):
+        for options in ({}, {"temperature": 0.0}, {"top_k": 2}):
+            ours, theirs = np.random.default_rng(seed), np.random.default_rng(seed)
+            drawn = choose(np.log(p), ours, exclude=exclude, **options)
+            assert drawn == kept[choose(fewer, theirs, **options)]
+
+
+def test_excluded_tokens_are_not_generated() -> None:
+    model = Markov(np.zeros((4, 4)))
+    drawn = list(generate(model, [0], 200, exclude=[2], seed=0))
+    assert set(drawn) == {0, 1, 3}
+
+
+@pytest.mark.parametrize(
+    ("exclude", "message"),
+    [
+        ([-1], "0 to 2, not -1"),
+        ([3], "0 to 2, not 3"),
+        ("01", "not the string '01'"),
+        ([0, 1, 2, 2], "all of the 3"),
+    ],
+)
+def test_exclusions_that_make_no_sense(exclude: Any, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        choose(np.zeros(3), np.random.default_rng(0), exclude=exclude)

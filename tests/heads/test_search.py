@@ -259,3 +259,32 @@ def test_a_beginning_that_leads_nowhere_is_dropped() -> None:
 def test_log_probabilities_that_are_none_are_refused(bad: float) -> None:
     with pytest.raises(NonFiniteError, match="NaN or inf"):
         beam_search(lambda last, s: (np.full((len(last), 3), bad), s), (), 1, end=END, max_length=3, width=2)
+
+
+@pytest.mark.parametrize("excluded", [1, 2])
+def test_excluded_symbols_are_never_written(excluded: int) -> None:
+    model = Model(3, symbols=4, sources=2)
+
+    def forbidden(ids: Array, state: History) -> tuple[Array, History]:
+        log_p, state = model.advance(ids, state)
+        log_p[:, excluded] = -np.inf
+        return log_p, state
+
+    for width in (1, 3):
+        options: dict[str, Any] = {"end": END, "max_length": 4, "width": width}
+        found = beam_search(model.advance, model.start(width), 2, exclude=[excluded], **options)
+        right = beam_search(forbidden, model.start(width), 2, **options)
+        for ours, theirs in zip(found, right, strict=True):
+            assert [(h.ids.tolist(), h.score) for h in ours] == [(h.ids.tolist(), h.score) for h in theirs]
+    written = write(
+        model.advance,
+        model.start(),
+        2,
+        end=END,
+        max_length=30,
+        temperature=1.0,
+        seed=0,
+        exclude=[excluded, END],
+    )
+    assert [len(ids) for ids in written] == [30, 30]
+    assert {0, 1, 2, 3} - {END, excluded} == set(np.concatenate(written).tolist())

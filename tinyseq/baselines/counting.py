@@ -4,7 +4,7 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
-from tinyseq.data.words import words
+from tinyseq.data.words import words as words_of
 from tinyseq.errors import DataError
 
 
@@ -43,8 +43,8 @@ def _first(tags: Counter[str]) -> str:
 def word_overlap(a: str, b: str) -> float:
     """The share of the different words of two texts that both have, whatever their case; 0 without any.
 
-    Words are as `tinyseq.data.words` finds them; composed and decomposed letters are the same. Source: Jaccard
-    (1912). Whether it makes two texts duplicates is for `best_threshold` on validation data.
+    Words are as `tinyseq.data.words` finds them; composed and decomposed letters are the same. Source:
+    Jaccard (1912). Whether it makes two texts duplicates is for `best_threshold` on validation data.
     """
     ours, theirs = _plain_words(a), _plain_words(b)
     return len(ours & theirs) / len(ours | theirs) if ours | theirs else 0.0
@@ -52,5 +52,5 @@ def word_overlap(a: str, b: str) -> float:
 
 def _plain_words(text: str) -> set[str]:
     """The different words of a text, whatever their case; marks are none."""
-    found = words(unicodedata.normalize("NFC", text.lower()))
+    found = words_of(unicodedata.normalize("NFC", text.lower()))
     return {word for word in found if any(map(str.isalnum, word))}
