@@ -31,8 +31,8 @@ def generate(
 
     model: with `scan(xs, state) -> (features, state)` and a `head` whose `predict` gives log-probabilities,
     as a SequenceModel around a LanguageModelHead; it computes as in evaluation, whatever mode it is in.
-    prompt: ids (tokens,), one or more. See `choose` for temperature, top_k and exclude. The same seed gives the
-    same tokens; without one they are drawn from `tinyseq.random.generator()`.
+    prompt: ids (tokens,), one or more. See `choose` for temperature, top_k and exclude. The same seed gives
+    the same tokens; without one they are drawn from `tinyseq.random.generator()`.
 
     Raises DataError for an empty prompt, ConfigError for options out of range: at once, not at the first
     token.
