@@ -167,3 +167,7 @@ class Metric(ABC):
     @abstractmethod
     def value(self) -> Any:
         """The figure over everything seen so far."""
+
+    def __repr__(self) -> str:
+        value = self.value()
+        return f"{type(self).__name__} {f'{value:.4f}' if isinstance(value, float) else value}"

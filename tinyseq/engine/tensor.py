@@ -1,5 +1,6 @@
 """Tensor: an array and where it came from."""
 
+import html
 import itertools
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -178,6 +179,12 @@ class Tensor:
         return (
             f"Tensor({body}, dtype={self.data.dtype}{', requires_grad=True' if self.requires_grad else ''})"
         )
+
+    def _repr_html_(self) -> str:
+        """Shape, dtype and values, for a notebook."""
+        about = f"Tensor {self.shape}, {self.dtype}{', requires_grad' if self.requires_grad else ''}"
+        values = np.array2string(self.numpy(), threshold=200) if self.is_concrete() else repr(self.data)
+        return f"<div><em>{html.escape(about)}</em><pre>{html.escape(values)}</pre></div>"
 
     def is_concrete(self) -> bool:
         """Whether it holds numbers; False while a step is traced."""

@@ -12,3 +12,4 @@ from tinyseq.nn.layers import positionwise as positionwise
 from tinyseq.nn.model import SequenceModel as SequenceModel
 from tinyseq.nn.module import Module as Module
 from tinyseq.nn.module import Parameter as Parameter
+from tinyseq.nn.summary import summary as summary

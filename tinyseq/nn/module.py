@@ -209,6 +209,12 @@ class Module:
             parameter.requires_grad = not frozen
         return self
 
+    def _repr_html_(self) -> str:
+        """The tree of modules with the shapes and counts of their Parameters, for a notebook."""
+        from tinyseq.nn.summary import tree  # which knows Modules
+
+        return tree(self)
+
     def __repr__(self) -> str:
         children = [f"{name}: {member!r}" for name, member in self.members() if isinstance(member, Module)]
         head = f"{type(self).__name__}({_arguments(self)})  # {self.parameter_count():,} parameters"

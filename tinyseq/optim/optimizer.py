@@ -55,6 +55,18 @@ class Optimizer:
         """Raise ConfigError for options that make no sense."""
         at_least_zero(type(self).__name__, options, "lr", "weight_decay")
 
+    def __repr__(self) -> str:
+        groups = [
+            ", ".join(f"{name}={value!r}" for name, value in group.items() if name != "parameters")
+            + f"  # {sum(parameter.size for parameter in group['parameters']):,} parameters"
+            for group in self.groups
+        ]
+        name = type(self).__name__
+        if len(groups) == 1:
+            options, _, count = groups[0].rpartition("  # ")
+            return f"{name}({options}; {count})"
+        return "\n".join([f"{name}:", *(f"  group {i}: {group}" for i, group in enumerate(groups))])
+
     @property
     def lr(self) -> float:
         """The learning rate (of the first group); assigning sets that of every group."""

@@ -9,4 +9,7 @@ from tinyseq.training.objectives import whole_sequences as whole_sequences
 from tinyseq.training.outcome import Outcome as Outcome
 from tinyseq.training.outcome import measure as measure
 from tinyseq.training.records import Epoch as Epoch
+from tinyseq.training.records import Step as Step
 from tinyseq.training.trainer import Trainer as Trainer
+from tinyseq.training.writers import HistoryFile as HistoryFile
+from tinyseq.training.writers import TensorBoard as TensorBoard

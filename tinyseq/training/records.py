@@ -1,8 +1,11 @@
 """What a run remembers: sums and counts inside an epoch, one line per epoch after it."""
 
+import html
 import math
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
+
+from tinyseq.training.curves import curves
 
 
 @dataclass
@@ -21,6 +24,17 @@ class Tally:
     def mean(self) -> float:
         """The mean over all targets so far; NaN before the first."""
         return self.total / self.count if self.count else math.nan
+
+
+class Step(NamedTuple):
+    """One update, as functions of `Trainer(after_step=[...])` see it."""
+
+    number: int  # of the run, from 1
+    epoch: int  # from 1
+    loss: float  # the mean over its targets
+    targets: float  # how much they counted
+    gradient_norm: float  # before clipping
+    learning_rate: float  # that the update was made with
 
 
 @dataclass(frozen=True)
@@ -77,6 +91,10 @@ class History(list[Epoch]):
         return "\n".join(line.rstrip() for line in lines)
 
     __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        """The losses as curves, and the table, for a notebook."""
+        return f"{curves(self)}<pre>{html.escape(repr(self))}</pre>"
 
 
 def _judged(epoch: Epoch) -> float:

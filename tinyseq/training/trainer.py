@@ -1,6 +1,5 @@
 """The training loop: open, resumable, and the same run again for the same seed."""
 
-import itertools
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -8,19 +7,20 @@ from pathlib import Path
 from typing import Any
 
 from tinyseq import random
-from tinyseq.engine import make_tensor, no_grad
+from tinyseq.engine import no_grad
 from tinyseq.errors import ConfigError, DataError, NonFiniteError
 from tinyseq.optim import Optimizer, ReduceOnPlateau, Schedule, clip_grad_norm
 from tinyseq.scan.state import detach
-from tinyseq.training.bars import bar
+from tinyseq.training.bars import bar, compilation_shown
 from tinyseq.training.causality import refuse_sight_ahead
 from tinyseq.training.checkpoints import Arrays, prepare, resume_run, save_run
+from tinyseq.training.cuts import in_groups, rest_of_epoch, scale_gradients
 from tinyseq.training.interrupts import Interrupts, Stopped, deferred_interrupts
 from tinyseq.training.monitor import Monitor, values
 from tinyseq.training.objectives import Objective, whole_sequences
 from tinyseq.training.options import options_of
 from tinyseq.training.receipts import write_receipt
-from tinyseq.training.records import Epoch, History, Progress, Tally
+from tinyseq.training.records import Epoch, History, Progress, Step, Tally
 
 CHECKPOINT = "checkpoint.safetensors"
 
@@ -40,7 +40,8 @@ class Trainer:
 
     With a `directory`, a checkpoint of everything is kept there, written after every epoch and every
     `save_seconds` within one; `notes`, which JSON must be able to hold, go along. `after_epoch` are functions
-    of the trainer and the finished Epoch. `bars` shows progress bars, by default where stderr is a terminal.
+    of the trainer and the finished Epoch, `after_step` of the trainer and each Step. `bars` shows progress
+    bars, by default where stderr is a terminal or a notebook.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Trainer:
         save_seconds: float = 60.0,
         notes: dict[str, Any] | None = None,
         after_epoch: Sequence[Callable[["Trainer", Epoch], None]] = (),
+        after_step: Sequence[Callable[["Trainer", Step], None]] = (),
         bars: bool | None = None,
     ) -> None:
         self.model = model  # a Module, with whatever methods the objective calls
@@ -76,6 +78,7 @@ class Trainer:
         self.save_seconds = save_seconds
         self.notes = notes or {}
         self.after_epoch = tuple(after_epoch)
+        self.after_step = tuple(after_step)
         self.bars = bars
         self.progress = Progress()
         self.state: Any = None  # carried from batch to batch within an epoch
@@ -85,6 +88,12 @@ class Trainer:
         self.best: Arrays | None = None
         self._saved_at = time.monotonic()
         self._interrupts = Interrupts()
+
+    def __repr__(self) -> str:
+        done = f"after {self.progress.epoch} epoch(s), {self.progress.step:,} step(s)"
+        model = f"{type(self.model).__name__} of {self.model.parameter_count():,} parameters"
+        watched = f"monitor={self.monitor.name!r}"
+        return f"Trainer({model}, {self.optimizer!r}, {watched})  # {done}"
 
     @property
     def history(self) -> History:
@@ -140,9 +149,10 @@ class Trainer:
 
     def _train_epoch(self, batches: Iterable[Any]) -> None:
         progress = self.progress
-        with bar(batches, f"epoch {progress.epoch + 1}", done=progress.batch, show=self.bars) as shown:
+        shown = bar(batches, f"epoch {progress.epoch + 1}", done=progress.batch, show=self.bars)
+        with shown, compilation_shown(shown):
             before = time.perf_counter()
-            for group in _groups(self._rest_of_epoch(batches), self.accumulate):
+            for group in in_groups(rest_of_epoch(batches, progress), self.accumulate):
                 self.train_step(*group)
                 now = time.perf_counter()
                 progress.seconds += now - before
@@ -175,14 +185,19 @@ class Trainer:
             (found.mean if factor == 1 else found.mean * factor).backward()
             state = None if found.state is None else detach(found.state)
         if weighed:
-            _scale_gradients(self.model, 1 / (tally.count or 1))
+            scale_gradients(self.model, 1 / (tally.count or 1))
         norm = self._finite("gradient norm", clip_grad_norm(self.model, self.clip))
+        rate = self.optimizer.lr
         self.optimizer.step()
         if isinstance(self.schedule, Schedule):
             self.schedule.step()
         self.state = state
         mean = tally.mean if tally.count else 0.0
-        self.progress.end_step(mean, tally.count, norm, len(batches))
+        progress = self.progress
+        progress.end_step(mean, tally.count, norm, len(batches))
+        step = Step(progress.step, progress.epoch + 1, mean, tally.count, norm, rate)
+        for function in self.after_step:
+            function(self, step)
 
     def evaluate(self, batches: Iterable[Any]) -> float:
         """The mean loss over all targets of `batches`, without dropout; the random numbers stay put.
@@ -289,24 +304,6 @@ class Trainer:
         self.save()
         self._begun = True
 
-    def _rest_of_epoch(self, batches: Iterable[Any]) -> Iterator[Any]:
-        """The batches to come; those that were done are drawn again, from the same numbers, and skipped."""
-        done = self.progress.batch
-        if done == 0:
-            self.progress.random_at_epoch = random.get_state()
-            return iter(batches)
-        now = random.get_state()
-        random.set_state(self.progress.random_at_epoch)
-        rest = iter(batches)
-        skipped = sum(1 for _ in itertools.islice(rest, done))
-        random.set_state(now)
-        if skipped < done:
-            raise DataError(
-                f"The checkpoint stands after batch {done} of an epoch, and here an epoch has {skipped}: "
-                "resume with the data and batch size of the run that wrote it."
-            )
-        return rest
-
     def _finite(self, what: str, value: float) -> float:
         """`value`, if it is a number to go on with."""
         if math.isfinite(value):
@@ -317,15 +314,3 @@ class Trainer:
             f"no update was made from it. Try a learning rate below {self.optimizer.lr:g}, or {clip}, or "
             "find the op where it is born: with tinyseq.detect_anomaly(): trainer.fit(...)."
         )
-
-
-def _groups(batches: Iterator[Any], size: int) -> Iterator[list[Any]]:
-    """Batches in groups of `size`; the last may have fewer."""
-    while group := list(itertools.islice(batches, size)):
-        yield group
-
-
-def _scale_gradients(model: Any, factor: float) -> None:
-    for parameter in model.parameters():
-        if parameter.grad is not None:
-            parameter.grad = make_tensor(parameter.grad.data * factor, None)

@@ -5,8 +5,8 @@ import importlib.util
 import os
 import sys
 import tempfile
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -74,16 +74,33 @@ def load_kernels(source: str) -> dict[str, Callable[..., Any]]:
     return vars(module)
 
 
+_listeners: list[Callable[[], None]] = []
+
+
+@contextmanager
+def told_of_compiling(listener: Callable[[], None]) -> Iterator[None]:
+    """Have `listener` called whenever a kernel is about to be compiled that was not kept from before."""
+    _listeners.append(listener)
+    try:
+        yield
+    finally:
+        _listeners.remove(listener)
+
+
 def _forgive(cache: Any) -> None:
     """Let numba's cache of a kernel take what is damaged for what is not there, and write it anew."""
     load, save = cache.load_overload, cache.save_overload
 
     def load_overload(*arguments: Any) -> Any:
+        found = None
         try:
-            return load(*arguments)
+            found = load(*arguments)
         except Exception:  # whatever unpickling makes of what a power cut has left
             _throw_away(cache)
-            return None
+        if found is None:  # then numba compiles
+            for listener in _listeners:
+                listener()
+        return found
 
     def save_overload(*arguments: Any) -> None:
         try:
