@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tinyseq.scan.kernels import told_of_compiling
+from tinyseq.scan.emitters.numba.kernels import told_of_compiling
 
 
 def bar(batches: Any, title: str, *, done: int = 0, show: bool | None = None) -> Any:
