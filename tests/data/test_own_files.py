@@ -1,6 +1,8 @@
 """Files as people have them: what is a token, which encoding, which sound."""
 
+import gzip
 import struct
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinyseq.data import Vocabulary, likely_encoding, mfcc, read_conll, read_jsonl, read_table, read_wav
+from tinyseq.data import (
+    Records,
+    Vocabulary,
+    likely_encoding,
+    mfcc,
+    read_conll,
+    read_idx,
+    read_json,
+    read_jsonl,
+    read_table,
+    read_text,
+    read_wav,
+)
+from tinyseq.data.files import Report, lines
 from tinyseq.errors import ConfigError, DataError
 
 
@@ -160,3 +175,47 @@ def test_damaged_sounds_are_read_or_refused(tmp_path_factory, seed):
 def test_windows_without_bounds_are_refused():
     with pytest.raises(ConfigError, match="a window 2 to"):
         mfcc(np.zeros(100), 2_000_000_000)
+
+
+def test_files_of_mistakes_are_not_read_to_their_end(tmp_path: Path) -> None:
+    file = tmp_path / "x.conll"
+    file.write_text("one\n" * 200_000)
+    read = 0
+
+    def counted(report: Report) -> Iterator[str]:
+        nonlocal read
+        for read, (number, _) in enumerate(lines(file, report), 1):  # noqa: B007
+            report(f"line {number}", "is wrong.")
+        yield from ()
+
+    with pytest.raises(DataError, match="There are more"):
+        list(Records(file, counted))
+    assert read < 20
+    with pytest.raises(DataError, match=r"line 1: has 1 column(.|\n)*line 5(.|\n)*There are more"):
+        list(read_conll(file))
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "a\0b", "a\ud800b", "a" * 300 + ".gz", "\0.gz"])
+@pytest.mark.parametrize("read", [read_text, read_wav, read_idx, read_json, lambda p: list(read_conll(p))])
+def test_names_that_no_file_has(tmp_path: Path, name: str, read: Any) -> None:
+    with pytest.raises(DataError, match=r"(There is no file|cannot be read)"):
+        read(tmp_path / name)
+
+
+def test_arrays_of_too_many_or_no_dimensions(tmp_path: Path) -> None:
+    file = tmp_path / "x.idx"
+    file.write_bytes(b"\0\0\x08" + bytes([71]) + (1).to_bytes(4, "big") * 71 + b"x")
+    with pytest.raises(DataError, match="71 dimensions"):
+        read_idx(file)
+    file.write_bytes(b"\0\0\x08" + bytes([30]) + bytes(4) + b"\xff" * 4 * 29)
+    with pytest.raises(DataError, match="is empty"):
+        read_idx(file)
+
+
+def test_a_recording_that_grows_without_end_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "x.wav.gz"
+    with gzip.open(file, "wb", compresslevel=1) as out:
+        for _ in range(257):
+            out.write(bytes(2**20))
+    with pytest.raises(DataError, match="more than 256 MiB"):
+        read_wav(file)

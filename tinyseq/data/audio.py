@@ -13,7 +13,7 @@ SILENCE = 1e-10
 """The least energy of a filter: the logarithm of none would be infinite."""
 
 
-MAX_BYTES = 2**30  # of one recording, decompressed
+MAX_BYTES = 2**28  # of one recording, decompressed: a file of 260 KiB may hold them
 RATES = (1, 10_000_000)  # Hz
 MAX_WINDOW = 2**18  # samples
 
@@ -44,7 +44,7 @@ PCM, FLOAT, EXTENSIBLE = 1, 3, 0xFFFE
 
 def _decoded(content: bytes) -> tuple[Array, int]:
     if len(content) > MAX_BYTES:
-        raise _NoSound(f"it has more than {MAX_BYTES / 2**30:g} GiB")
+        raise _NoSound(f"it has more than {MAX_BYTES / 2**20:g} MiB")
     if content[:4] != b"RIFF" or content[8:12] != b"WAVE":
         raise _NoSound("it does not begin with RIFF and WAVE")
     form, data = None, None

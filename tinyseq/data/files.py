@@ -5,7 +5,7 @@ import itertools
 import os
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Generic, TypeVar, cast
 
@@ -27,7 +27,8 @@ def located(path: PathLike) -> Path:
     """`path`, or, where there is none but there is a file of that name with `.gz` after it, that file."""
     path = Path(path)
     compressed = path.with_name(path.name + ".gz") if path.name else path
-    return compressed if compressed.exists() and not path.exists() else path
+    # pathlib raises for names that no file system holds
+    return compressed if os.path.exists(compressed) and not os.path.exists(path) else path
 
 
 @contextmanager
@@ -35,7 +36,11 @@ def opened(path: PathLike) -> Iterator[IO[bytes]]:
     """The bytes of a file, decompressed if its name ends in `.gz`. Raises DataError, in one sentence."""
     path = located(path)
     try:
-        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
+        try:
+            found = gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")  # noqa: SIM115
+        except ValueError as error:  # a NUL, or half of a surrogate pair
+            raise DataError(f"There is no file {str(path)!r}: no file has such a name ({error}).") from None
+        with found as file:
             yield cast(IO[bytes], file)
     except FileNotFoundError:
         raise DataError(f"There is no file {path}: check the path.") from None
@@ -74,6 +79,10 @@ def lines(path: PathLike, report: Report, encoding: str = "utf-8") -> Iterator[t
             yield number, line.removeprefix("\ufeff") if number == 1 else line
 
 
+class _EnoughMistakes(Exception):
+    """There are more than are shown."""
+
+
 class Records(Iterable[T], Generic[T]):
     """What a file holds, record by record: read anew each time it is iterated, never held as a whole.
 
@@ -94,14 +103,15 @@ class Records(Iterable[T], Generic[T]):
 
         def report(where: str, what: str) -> None:
             mistakes.append(f"{located(self.path)}, {where}: {what}")
+            if len(mistakes) > SHOWN:
+                raise _EnoughMistakes  # the file may be long, and not what was meant
 
         empty = True
-        for record in self._produce(report):
-            empty = False
-            if len(mistakes) > SHOWN:
-                break
-            if not mistakes:
-                yield record
+        with suppress(_EnoughMistakes):
+            for record in self._produce(report):
+                empty = False
+                if not mistakes:
+                    yield record
         if mistakes:
             more = ["There are more."] if len(mistakes) > SHOWN else []
             raise DataError("\n".join(mistakes[:SHOWN] + more))

@@ -10,6 +10,7 @@ from tinyseq.errors import DataError
 
 DTYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 CHUNK = 2**20
+MAX_DIMENSIONS = 32
 
 
 def read_idx(path: PathLike) -> np.ndarray[Any, Any]:
@@ -24,6 +25,11 @@ def read_idx(path: PathLike) -> np.ndarray[Any, Any]:
             raise DataError(
                 f"{located(path)} is no IDX file: it begins with the bytes {start.hex(' ') or 'of none'}."
             )
+        if start[3] > MAX_DIMENSIONS:
+            raise DataError(
+                f"{located(path)} is damaged: its header promises an array of {start[3]} dimensions, and "
+                f"{MAX_DIMENSIONS} are the most."
+            )
         dtype = np.dtype(DTYPES[start[2]])
         header = file.read(4 * start[3])
         shape = tuple(np.frombuffer(header[: len(header) // 4 * 4], ">u4").tolist())
@@ -37,4 +43,6 @@ def read_idx(path: PathLike) -> np.ndarray[Any, Any]:
             f"{located(path)} is damaged: its header promises an array of shape {shape}, {wanted:,} bytes, "
             f"and it holds {held}."
         )
+    if not wanted:
+        raise DataError(f"{located(path)} is empty: its header promises an array of shape {shape}.")
     return np.frombuffer(raw, dtype).reshape(shape).astype(dtype.newbyteorder("="))
