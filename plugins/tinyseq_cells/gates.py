@@ -16,15 +16,10 @@ def linear(x: Any) -> Any:
     return x
 
 
-def hard_sigmoid(x: Any) -> Any:
-    """x / 6 + 1/2 held within [0, 1]: a sigmoid without exponentials, flat beyond -3 and 3."""
-    return ops.clip(x / 6 + 0.5, 0, 1)
-
-
 _ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
     "tanh": ops.tanh,
     "sigmoid": ops.sigmoid,
-    "hard_sigmoid": hard_sigmoid,
+    "hard_sigmoid": ops.hard_sigmoid,
     "relu": ops.relu,
     "softplus": ops.softplus,
     "linear": linear,

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
+import numpy as np
+
 from . import capi, device, kernels
 from .errors import InstallError
 
@@ -50,13 +52,13 @@ def install() -> None:
     import cupy
 
     kernels.install(cupy)
-    _refuse_precompiled()
+    _refuse_precompiled(cupy)
     if os.environ.get("CPUCUDA_GUARD") == "1":
         library.cpucuda_set_guard(1)
         cupy.cuda.set_allocator(None)  # the pool would round sizes up and hand out used memory
 
 
-def _refuse_precompiled() -> None:
+def _refuse_precompiled(cupy: Any) -> None:
     """Device code compiled into the wheel cannot run here, and some of it would return garbage."""
     from cupy import random
     from cupy.cuda import thrust
@@ -65,6 +67,14 @@ def _refuse_precompiled() -> None:
         setattr(random, name, _refusal(f"cupy.random.{name}"))
     for name in ("argsort", "lexsort", "sort"):
         setattr(thrust, name, _refusal(f"cupy.{name}"))
+    cupy.argsort = _argsort_on_the_host(cupy)
+
+
+def _argsort_on_the_host(cupy: Any) -> Callable[..., Any]:
+    def argsort(a: Any, axis: int | None = -1, kind: str | None = None) -> Any:
+        return cupy.asarray(np.argsort(cupy.asnumpy(a), axis, kind="stable"))
+
+    return argsort
 
 
 def _refusal(what: str) -> Callable[..., NoReturn]:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import tinyseq
-from tinyseq import Sequences, Tensor
+from tinyseq import Sequences, Tensor, ops
 from tinyseq.nn import Dropout, LayerNorm, Linear, Residual, Sequential
 from tinyseq.ops import concatenate, sigmoid, softmax, tanh
 
@@ -41,7 +41,32 @@ class Attentive(tinyseq.Cell):
         return h * sigmoid(state.x), TwoStates(h, weights)
 
 
+class Varied(tinyseq.Cell):
+    """A cell of the words that are neither arithmetic nor a reduction."""
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        self.input_size, self.output_size = input_size, hidden_size
+        self.mix = Linear(hidden_size + input_size, hidden_size)
+        self.square = tinyseq.nn.Parameter(np.linspace(-1, 1, 9).reshape(3, 3))
+
+    def initial_state(self, batch_size: int) -> Any:
+        return self.zeros(batch_size, self.output_size)
+
+    def step(self, x: Any, h: Any) -> Any:
+        z = self.mix(concatenate([h, x], axis=-1))
+        pairs = z.reshape(-1, self.output_size // 3, 3)
+        z = z + ops.einsum("bwc,cd->bwd", pairs, self.square).reshape(-1, self.output_size)
+        z = z + ops.tril(pairs, 1).reshape(z.shape) - ops.triu(pairs).reshape(z.shape)
+        best, at = ops.top_k(z, 2)
+        chosen = ops.one_hot(at[:, 0], self.output_size, dtype="float32").astype(z.dtype)
+        z = ops.gelu(z) + ops.sin(ops.roll(z, 1, axis=-1)) * ops.cos(ops.cumsum(z, -1))
+        z = z + chosen * best[:, 1:] - ops.sort(h) + ops.repeat(best, self.output_size // 2, axis=-1)
+        h = tanh(z / (1 + ops.norm(z, axis=-1, keepdims=True)) + ops.logaddexp(h, ops.log_sigmoid(z)))
+        return h, h
+
+
 ENCODERS = {
+    "words of all kinds": lambda: run(Varied(WIDTH, WIDTH)),
     "lstm": lambda: run(LSTM(WIDTH, WIDTH)),
     "peepholes": lambda: run(LSTM(WIDTH, WIDTH, peepholes=True, gate="hard_sigmoid", cell_output="linear")),
     "activations": lambda: Bidirectional(

@@ -249,7 +249,112 @@ def add_along_axis(rng: np.random.Generator, shape: Shape) -> Any:
     return (normal(rng, shape), rng.integers(0, 5, shape)), {"axis": axis, "size": 5}
 
 
+def einsum(rng: np.random.Generator, shape: Shape) -> Any:
+    subscripts = [
+        "ij,jk->ik", "ij,jk", "ii->i", "ii", "bij,bjk->bik", "...i,ij->...j", "i,j->ji", "ij,bj->bi", "ij->",
+        "ij,jk,kl->il", "bi,ij,bj->b", "iij,jk->ik", "abc,cd,ef->adef", "ab,ab,ab->ba", "hbi,hij->bhj",
+    ][rng.integers(15)]  # fmt: skip
+    lengths = {letter: int(rng.integers(1, 4)) for letter in subscripts if letter.isalpha()}
+    terms = subscripts.split("->")[0].split(",")
+    shapes = [
+        (*(shape if "." in term else ()), *[lengths[letter] for letter in term.replace("...", "")])
+        for term in terms
+    ]
+    return (subscripts, *[normal(rng, s) for s in shapes]), {}
+
+
+def outer(rng: np.random.Generator, shape: Shape) -> Any:
+    return (normal(rng, shape), normal(rng, (3,))), {}
+
+
+def tensordot(rng: np.random.Generator, shape: Shape) -> Any:
+    shape = (*shape, 2)
+    n = int(rng.integers(0, len(shape) + 1))
+    axes = n if rng.random() < 0.5 else (list(range(n))[::-1], [n - i for i in range(n)])
+    summed = shape[len(shape) - n :] if isinstance(axes, int) else (1, *shape[:n])
+    return (normal(rng, shape), normal(rng, (*summed, 2))), {"axes": axes}
+
+
+def norm(rng: np.random.Generator, shape: Shape) -> Any:
+    shape = full(shape, 2)
+    x = positive(rng, shape) * rng.choice([-1, 1], shape)
+    keep = {"keepdims": bool(rng.random() < 0.5)}
+    if rng.random() < 0.6:
+        ord = [None, 1, 2, 3, 0.5, 0, math.inf, -math.inf][rng.integers(8)]
+        return (x, ord), {"axis": some_axis(rng, len(shape)), **keep}
+    axes = tuple([int(a) for a in rng.permutation(len(shape))[:2]])
+    ord = [None, "fro", 1, -1, math.inf, -math.inf][rng.integers(6)]
+    return (x, ord), {"axis": axes, **keep}
+
+
+def tile(rng: np.random.Generator, shape: Shape) -> Any:
+    reps = rng.integers(0, 3, rng.integers(0, 4)).tolist()
+    return (normal(rng, shape), tuple(reps) if rng.random() < 0.7 else 2), {}
+
+
+def repeat(rng: np.random.Generator, shape: Shape) -> Any:
+    shape = shape or (2,)
+    axis = None if rng.random() < 0.3 else some_axis(rng, len(shape))
+    length = math.prod(shape) if axis is None else shape[axis]
+    counts = rng.integers(0, 3, length).tolist() if rng.random() < 0.5 and length else int(rng.integers(0, 3))
+    return (normal(rng, shape), counts), {"axis": axis}
+
+
+def roll(rng: np.random.Generator, shape: Shape) -> Any:
+    if not shape or rng.random() < 0.3:
+        return (normal(rng, shape), int(rng.integers(-5, 6))), {}
+    if rng.random() < 0.5:
+        return (normal(rng, shape), int(rng.integers(-5, 6))), {"axis": some_axis(rng, len(shape))}
+    axes = tuple([int(a) for a in rng.permutation(len(shape))])
+    return (normal(rng, shape), tuple(rng.integers(-5, 6, len(shape)).tolist())), {"axis": axes}
+
+
+def diagonal(rng: np.random.Generator, shape: Shape) -> Any:
+    return (normal(rng, full(shape, 2)),), {"k": int(rng.integers(-2, 3))}
+
+
+def top_k(rng: np.random.Generator, shape: Shape) -> Any:
+    shape = full(shape, 1)
+    axis = some_axis(rng, len(shape))
+    return (spread(rng, shape), int(rng.integers(0, shape[axis] + 1))), {"axis": axis}
+
+
+def cumulative(rng: np.random.Generator, shape: Shape) -> Any:
+    shape = full(shape, 1)
+    return (normal(rng, shape),), {"axis": None if rng.random() < 0.2 else some_axis(rng, len(shape))}
+
+
+def deviation(rng: np.random.Generator, shape: Shape) -> Any:
+    shape = (*full(shape), 3)
+    return (spread(rng, shape),), {"axis": [None, -1][rng.integers(2)], "ddof": int(rng.integers(0, 2))}
+
+
 CASES: dict[str, Case] = {
+    "cos": one(normal),
+    "cumsum": cumulative,
+    "einsum": einsum,
+    "elu": one(spread),
+    "erf": one(normal),
+    "gelu": lambda rng, shape: ((normal(rng, shape), ["none", "tanh"][rng.integers(2)]), {}),
+    "hard_sigmoid": one(lambda rng, shape: 2 * spread(rng, shape) + 0.013),
+    "leaky_relu": one(spread),
+    "log_sigmoid": one(normal),
+    "logaddexp": two(normal),
+    "norm": norm,
+    "outer": outer,
+    "prod": reduced(normal),
+    "repeat": repeat,
+    "roll": roll,
+    "sign": one(spread),
+    "silu": one(normal),
+    "sin": one(normal),
+    "sort": along_one_axis(spread),
+    "std": deviation,
+    "tensordot": tensordot,
+    "tile": tile,
+    "top_k": top_k,
+    "tril": diagonal,
+    "triu": diagonal,
     "abs": one(spread),
     "add": two(normal),
     "add_along_axis": add_along_axis,
@@ -309,7 +414,8 @@ CONSTANT: dict[str, Case] = {
     "logical_or": two(lambda rng, shape: rng.random(shape) < 0.5),
     "logical_not": one(lambda rng, shape: rng.random(shape) < 0.5),
     "isfinite": one(lambda rng, shape: rng.choice([np.inf, -np.inf, np.nan, 1.0], shape)),
-    "sign": one(normal),
+    "argsort": along_one_axis(normal),
+    "one_hot": lambda rng, shape: ((rng.integers(0, 3, shape), 3), {"dtype": "float64"}),
     "zeros_like": one(normal),
     "ones_like": one(normal),
     "stop_gradient": one(normal),

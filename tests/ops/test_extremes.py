@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tinyseq import Tensor, ops
-from tinyseq.errors import ShapeError
+from tinyseq import Tensor, grad, higher_order, ops
+from tinyseq.errors import DataError, ShapeError
 
 INF = np.inf
 FAR = [-1e4, -1.0, 0.0, 1.0, 1e4]
@@ -45,15 +45,23 @@ def gradient(function: Callable[..., Any], *arrays: Any, dtype: Any = np.float32
         ("exp", [-1e4, 0.0], [0, 1], [0, 1]),
         ("expm1", [-1e4, 0.0, 1e-7], [-1, 0, 1e-7], [0, 1, 1]),
         ("log1p", [0.0, 1e-7, 1e4], [0, 1e-7, np.log(10001)], [1, 1, 1 / 10001]),
-        ("sign", FAR, [-1, -1, 0, 1, 1], None),
+        ("sign", FAR, [-1, -1, 0, 1, 1], [0] * 5),
+        (
+            "log_sigmoid",
+            FAR,
+            [-1e4, -1 - np.log1p(E_1), -np.log(2), -np.log1p(E_1), 0],
+            [1, SIGMOID_1, 0.5, 1 - SIGMOID_1, 0],
+        ),
+        ("silu", FAR[::4], [0, 1e4], [0, 1]),
+        ("gelu", FAR[::4], [0, 1e4], [0, 1]),
+        ("elu", FAR, [-1, E_1 - 1, 0, 1, 1e4], [0, E_1, 1, 1, 1]),
+        ("leaky_relu", FAR, [-100, -0.01, 0, 1, 1e4], [0.01, 0.01, 0.01, 1, 1]),
+        ("hard_sigmoid", FAR, [0, 1 / 3, 0.5, 2 / 3, 1], [0, 1 / 6, 1 / 6, 1 / 6, 0]),
+        ("erf", FAR[::4], [-1, 1], [0, 0]),
     ],
 )
 def test_one_argument(name: str, at: Any, value: Any, slope: Any, backend: str) -> None:
-    function = getattr(ops, name)
-    if slope is None:
-        np.testing.assert_array_equal(function(Tensor(at)).numpy(), value)
-        return
-    y, g = gradient(function, at)
+    y, g = gradient(getattr(ops, name), at)
     np.testing.assert_allclose(y, value, rtol=1e-6, atol=1e-7)
     np.testing.assert_allclose(g, slope, rtol=1e-6, atol=1e-7)
 
@@ -174,8 +182,85 @@ def test_the_mean_of_nothing_is_nan_and_its_sum_zero(backend: str) -> None:
     assert x.sum().item() == 0
     x.sum().backward()
     assert x.grad.shape == (0, 3)
-    with pytest.raises(ShapeError, match=r"max\(\) of shapes \(0, 3\)"):
-        x.max()
+
+
+@pytest.mark.parametrize(
+    ("op", "value"), [(ops.max, -INF), (ops.min, INF), (ops.logsumexp, -INF), (ops.prod, 1), (ops.norm, 0)]
+)
+def test_reductions_over_nothing_give_their_neutral_element(op: Any, value: float, backend: str) -> None:
+    x = Tensor(np.zeros((2, 0)), requires_grad=True)
+    for axis, shape in ((1, (2,)), (None, ())):
+        y = op(x, axis=axis)
+        assert y.shape == shape
+        assert (y.numpy() == value).all()
+        (g,) = grad(y.sum(), [x])
+        assert g.shape == (2, 0)
+    assert op(x, axis=1, keepdims=True).shape == (2, 1)
+
+
+def test_the_largest_integer_of_none_is_the_least_that_there_is(backend: str) -> None:
+    none = Tensor(np.zeros((0, 2), np.int32))
+    assert (none.max(axis=0).numpy() == np.iinfo(np.int32).min).all()
+    assert (none.min(axis=0).numpy() == np.iinfo(np.int32).max).all()
+    assert none.max(axis=0).dtype == np.int32
+
+
+def test_lengths_and_deviations_of_zero_have_gradient_zero(backend: str) -> None:
+    for op in (ops.norm, ops.std, lambda x: ops.norm(x, 3, axis=0)):
+        y, g = gradient(op, [0.0, 0.0, 0.0])
+        assert y == 0
+        np.testing.assert_array_equal(g, [0, 0, 0])
+
+
+def test_a_product_with_zeros_has_the_gradient_of_the_others(backend: str) -> None:
+    for at, slope in (([2.0, 0.0, 3.0], [0, 6, 0]), ([0.0, 5.0, 0.0, 1.0], [0, 0, 0, 0])):
+        y, g = gradient(ops.prod, at)
+        assert y == 0
+        np.testing.assert_array_equal(g, slope)
+
+
+def test_logaddexp_of_extremes(backend: str) -> None:
+    y, a, b = gradient(ops.logaddexp, [-INF, -INF, 1e4], [-INF, 0.0, 0.0])
+    np.testing.assert_array_equal(y, [-INF, 0, 1e4])
+    np.testing.assert_array_equal(a, [0.5, 0, 1])
+    np.testing.assert_array_equal(b, [0.5, 1, 0])
+    assert ops.logaddexp(Tensor([INF]), Tensor([INF])).item() == INF
+
+
+def test_the_largest_come_first_in_order_and_nan_before_them(backend: str) -> None:
+    values, indices = ops.top_k(Tensor([1.0, 3.0, 3.0, np.nan, 0.0]), 4)
+    np.testing.assert_array_equal(values.numpy(), [np.nan, 3, 3, 1])
+    np.testing.assert_array_equal(indices.numpy(), [3, 1, 2, 0])
+    y, g = gradient(ops.sort, [3.0, 1.0, 2.0])
+    np.testing.assert_array_equal(y, [1, 2, 3])
+    np.testing.assert_array_equal(g, [1, 1, 1])
+
+
+def test_take_reads_a_list(backend: str) -> None:
+    x = Tensor([1.0, 2.0, 3.0], requires_grad=True)
+    y = ops.take(x, [2, 0, 0])
+    np.testing.assert_array_equal(y.numpy(), [3, 1, 1])
+    y.sum().backward()
+    np.testing.assert_array_equal(x.grad.numpy(), [2, 0, 1])
+
+
+def test_zero_to_the_zero_is_flat_in_every_direction(backend: str) -> None:
+    x, p = (Tensor(np.zeros(1), requires_grad=True) for _ in range(2))
+    with higher_order():
+        y = (x**p).sum()
+    first = grad(y, [x, p], create_graph=True)
+    for g in first:
+        assert g.item() == 0
+        second = grad(g.sum(), [x, p], allow_unused=True, retain_graph=True)
+        assert all(h is None or h.item() == 0 for h in second)
+
+
+def test_one_hot_looks_at_its_indices(backend: str) -> None:
+    for wrong in ([3], [-1]):
+        with pytest.raises(DataError, match="one_hot\\(\\) takes indices from 0 to 2"):
+            ops.one_hot(Tensor(wrong), 3)
+    with pytest.raises(DataError, match="integer indices, not float32"):
+        ops.one_hot(Tensor([1.0]), 3)
 
 
 def test_scalars_go_through_reductions_and_shapes(backend: str) -> None:
@@ -225,6 +310,17 @@ def test_numpys_scalars_do_not_widen(backend: str) -> None:
         (lambda x: ops.concatenate([]), "concatenate() needs at least one array."),
         (lambda x: ops.pad(x, -1), "pad() takes widths of 0 or more, got -1."),
         (lambda x: x @ x, "matmul() of shapes (2, 3), (2, 3): "),
+        (
+            lambda x: ops.tensordot(x, x, 1),
+            "tensordot() of shapes (2, 3), (2, 3) cannot sum over axes (1,) and (0,): their lengths differ.",
+        ),
+        (lambda x: ops.einsum("ij,j->i", x, x), "'j' names 1 axes, where there are 2."),
+        (lambda x: ops.einsum("ij,jk->ik", x, x), "the index 'j' has the lengths 3 and 2."),
+        (lambda x: ops.einsum("ij->ik", x), "no operand has the index 'k' of the result."),
+        (lambda x: ops.top_k(x, 4), "top_k() of 4 elements along axis 1 of (2, 3): it has 3."),
+        (lambda x: ops.repeat(x, [1, 2, 3], 0), "repeat() along axis 0 of (2, 3) takes one count"),
+        (lambda x: ops.tril(x[0]), "tril() takes matrices (..., rows, columns), got (3,)."),
+        (lambda x: ops.norm(x, "nuc"), "norm(ord='nuc') of shape (2, 3) over axis None"),
     ],
 )
 def test_refusals_name_the_op_and_the_shapes(call: Callable[[Tensor], Any], message: str) -> None:

@@ -84,7 +84,7 @@ def draws(x: Any, s: Any) -> Any:
 
 
 def looks_up(x: Any, s: Any) -> Any:
-    return ops.take_along_axis(x, s, axis=-1), s
+    return ops.take(x, s, axis=-1), s
 
 
 def widens_the_state(x: Any, s: Any) -> Any:
@@ -166,8 +166,7 @@ REFUSALS = [
     (
         looks_up,
         TraceError,
-        "take_along_axis() cannot be compiled inside a step: do it outside, or run the step with "
-        "compiled=False.",
+        "take() cannot be compiled inside a step: do it outside, or run the step with compiled=False.",
     ),
     (
         widens_the_state,

@@ -4,6 +4,7 @@ from typing import Any
 
 import cupy
 import numpy as np
+from cupyx.scipy import special
 
 from tinyseq.backend.words import array_words
 from tinyseq.errors import BackendError
@@ -11,6 +12,16 @@ from tinyseq.errors import BackendError
 
 def _scatter_add(out: Any, index: Any, values: Any) -> None:
     cupy.add.at(out, index, values)
+
+
+def _erf(x: Any, out: Any = None) -> Any:
+    if getattr(x, "dtype", None) == "float16":  # CuPy would answer in float64
+        return special.erf(x.astype("float32")).astype("float16")
+    return special.erf(x, out=out) if out is not None else special.erf(x)
+
+
+def _argsort(x: Any, axis: int) -> Any:
+    return cupy.argsort(x, axis=axis, kind="stable")
 
 
 class CupyBackend:
@@ -23,7 +34,7 @@ class CupyBackend:
         problem = probe()
         if problem:
             raise BackendError(problem)
-        self.words = array_words("cupy", cupy, _scatter_add)
+        self.words = array_words("cupy", cupy, _scatter_add, erf=_erf, argsort=_argsort)
         self.types: tuple[type, ...] = (cupy.ndarray,)
 
     def asarray(self, values: Any, dtype: Any = None) -> Any:

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from tinyseq.backend.error_function import erf
 from tinyseq.backend.words import array_words
 
 MANY = 4000  # numbers for each row of the result, from which a call for each row pays
@@ -32,6 +33,11 @@ def _add_sums(out: Any, rows: Any, values: Any) -> None:
         out[rows[part[0]]] += np.add.reduce(values[part], axis=0, dtype=out.dtype)
 
 
+def _argsort(x: Any, axis: int) -> Any:
+    """Equal elements in their order, on every machine."""
+    return np.argsort(x, axis=axis, kind="stable")
+
+
 class NumpyBackend:
     """The CPU through NumPy."""
 
@@ -39,7 +45,7 @@ class NumpyBackend:
     emitter = "numpy"
 
     def __init__(self) -> None:
-        self.words = array_words("numpy", np, _scatter_add)
+        self.words = array_words("numpy", np, _scatter_add, erf=erf, argsort=_argsort)
         # NumPy answers a full reduction with a scalar, not with a 0-d array; both are arrays to us.
         scalars = (np.bool_, *np.sctypeDict.values())
         self.types: tuple[type, ...] = (

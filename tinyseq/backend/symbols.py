@@ -199,7 +199,7 @@ def _shape(value: Any) -> Shape:
 
 
 def _pointwise_result(op: str) -> Callable[..., tuple[Shape, Any]]:
-    function = getattr(np, op)
+    function = getattr(np, "exp" if op == "erf" else op)  # NumPy has no erf; floats come of both
 
     def result(*inputs: Any) -> tuple[Shape, Any]:
         samples = [np.empty(0, i.dtype) if type(i) is Symbol else i for i in inputs]
@@ -269,11 +269,37 @@ def _swapped(x: Symbol, *, axes: tuple[int, ...]) -> tuple[Shape, Any]:
     return tuple([x.shape[a] for a in axes]), x.dtype
 
 
+def _along_features(op: str, x: Symbol, axis: int) -> Shape:
+    if x.shape[axis] is ROWS:
+        raise TraceError(
+            f"A step cannot mix the sequences of a batch, as {op}() along axis {axis} of {x.shape} does: "
+            "every sequence has one row. Name an axis of features, such as axis=-1."
+        )
+    return x.shape
+
+
+def _along(op: str, x: Symbol, indices: Symbol, axis: int) -> Shape:
+    _along_features(op, x, axis)
+    if len(x.shape) != len(indices.shape):
+        raise ValueError(f"indices of shape {indices.shape} have another number of axes than {x.shape}")
+    whole = broadcast(*[tuple([1 if i == axis else n for i, n in enumerate(s.shape)]) for s in (x, indices)])
+    return tuple([indices.shape[axis] if i == axis else n for i, n in enumerate(whole)])
+
+
+def _matrices(x: Symbol) -> Shape:
+    if ROWS in x.shape[-2:]:
+        raise TraceError(
+            f"A step has one row for each sequence: {x.shape} are rows, and no matrices (rows, n, m)."
+        )
+    return x.shape
+
+
 # fmt: off
 POINTWISE = [
     "add", "subtract", "multiply", "divide", "negative", "power", "abs", "sign", "exp", "expm1", "log",
-    "log1p", "sqrt", "square", "tanh", "maximum", "minimum", "greater", "greater_equal", "less", "less_equal",
-    "equal", "not_equal", "logical_and", "logical_or", "logical_not", "isfinite", "where",
+    "log1p", "sqrt", "square", "tanh", "sin", "cos", "erf", "maximum", "minimum", "greater", "greater_equal",
+    "less", "less_equal", "equal", "not_equal", "logical_and", "logical_or", "logical_not", "isfinite",
+    "where",
 ]
 # fmt: on
 
@@ -290,6 +316,15 @@ _RESULTS: dict[str, Callable[..., tuple[Shape, Any]]] = {
     "take": lambda x, indices, *, axis: ((*indices.shape, *x.shape[1:]), x.dtype),
     "add_at": lambda g, indices, *, axis, size: ((size, *g.shape[1:]), g.dtype),
     "transpose": _swapped,
+    "cumsum": lambda x, *, axis: (_along_features("cumsum", x, axis), x.dtype),
+    "argsort": lambda x, *, axis: (_along_features("argsort", x, axis), np.dtype(np.intp)),
+    "take_along_axis": lambda x, indices, *, axis: (_along("take_along_axis", x, indices, axis), x.dtype),
+    "add_along_axis": lambda g, indices, *, axis, size: (
+        tuple([size if i == axis else n for i, n in enumerate(_along("add_along_axis", g, indices, axis))]),
+        g.dtype,
+    ),
+    "tril": lambda x, *, k: (_matrices(x), x.dtype),
+    "triu": lambda x, *, k: (_matrices(x), x.dtype),
     "place": lambda g, *, index, shape: (shape, g.dtype),
     "reshape": lambda x, *, shape: (shape, x.dtype),
     "broadcast_to": lambda x, *, shape: (shape, x.dtype),

@@ -161,8 +161,47 @@ def add_at(g: Symbol, indices: Any, *, axis: int, size: int) -> Symbol:
     return _apply("add_at", g, indices, axis=axis, size=size)
 
 
+def matmul(a: Any, b: Any) -> Symbol:
+    """a @ b; a matrix for all of several vectors in a row is multiplied with each of them by itself."""
+    both = type(a) is type(b) is Symbol
+    if not both or not a.is_row or a.ndim < 3 or b.ndim != 2 or b.is_row or a.width > SPREAD * a.shape[-1]:
+        return _apply("matmul", a, b)
+    products = [_apply("matmul", part, b) for part in _vectors(a)]
+    new = b.shape[1]
+    return reshape(concatenate(products, axis=1), (*a.shape[:-1], new))
+
+
+SPREAD = 64  # vectors in a row, beyond which the source of a step would be too long to read
+
+
+def _vectors(x: Symbol) -> list[Symbol]:
+    """The vectors (rows, n) in rows (rows, ..., n)."""
+    flat, n = reshape(x, (ROWS, x.width)), x.shape[-1]
+    return [getitem(flat, index=(slice(None), slice(i, i + n))) for i in range(0, x.width, n)]
+
+
+def tensordot(a: Symbol, b: Symbol, axes: Any) -> Symbol:
+    """The sum of a[..., i] * b[..., j] over all other axes, rows among them: (i, j)."""
+    left, right = axes
+    if not (a.is_row and b.is_row) or not tuple(left) == tuple(right) == tuple(range(len(a.shape) - 1)):
+        return _refused("tensordot")()
+    total = None
+    if a.width > SPREAD * a.shape[-1]:
+        product = _apply("matmul", _turned(a), b)
+        return _apply("sum", product, axis=tuple(range(len(a.shape) - 2)), keepdims=False)
+    for x, y in zip(_vectors(a), _vectors(b), strict=True):
+        product = _apply("matmul", transpose(x, (1, 0)), y)
+        total = product if total is None else _apply("add", total, product)
+    assert total is not None
+    return total
+
+
+def _turned(x: Symbol) -> Symbol:
+    return swapaxes(x, len(x.shape) - 2, len(x.shape) - 1)
+
+
 _WORDS: dict[str, Callable[..., Any]] = {
-    **{op: _pointwise(op) for op in [*POINTWISE, "matmul"]},
+    **{op: _pointwise(op) for op in POINTWISE},
     **{op: _reduce(op) for op in ("sum", "max", "min")},
     **{f.__name__: f for f in (reshape, getitem, place, concatenate, transpose, swapaxes)},
     **{f.__name__: f for f in (expand_dims, squeeze, broadcast_to, astype)},
@@ -171,8 +210,17 @@ _WORDS: dict[str, Callable[..., Any]] = {
     "zeros_like": _filled("zeros"),
     "ones_like": _filled("ones"),
     "stop_gradient": lambda x: x,
-    **{f.__name__: f for f in (take, add_at)},
-    **{op: _refused(op) for op in ("take_along_axis", "add_along_axis")},
+    **{f.__name__: f for f in (take, add_at, matmul, tensordot)},
+    "cumsum": lambda x, axis: _apply("cumsum", x, axis=axis % len(x.shape)),
+    "argsort": lambda x, axis: _apply("argsort", x, axis=axis % len(x.shape)),
+    "tril": lambda x, k: _apply("tril", x, k=k),
+    "triu": lambda x, k: _apply("triu", x, k=k),
+    "take_along_axis": lambda x, indices, axis: _apply(
+        "take_along_axis", x, indices, axis=axis % len(x.shape)
+    ),
+    "add_along_axis": lambda g, indices, *, axis, size: _apply(
+        "add_along_axis", g, indices, axis=axis, size=size
+    ),
 }
 
 

@@ -1,5 +1,6 @@
 """The closed list of words that an op's rule may say to `xp`, for array libraries that speak NumPy."""
 
+import math
 from collections.abc import Callable
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -10,8 +11,8 @@ SHARED = tuple(
     """
     add subtract multiply divide negative power abs sign exp expm1 log log1p sqrt square tanh maximum minimum
     greater greater_equal less less_equal equal not_equal logical_and logical_or logical_not isfinite where
-    sum max min argmax argmin reshape expand_dims squeeze broadcast_to concatenate
-    take take_along_axis zeros_like ones_like
+    sin cos sum max min cumsum argmax argmin tril triu tensordot reshape expand_dims squeeze broadcast_to
+    concatenate take take_along_axis zeros_like ones_like
     """.split()  # noqa: SIM905 - a quarter of the lines that a list takes
 )
 
@@ -35,8 +36,15 @@ class Words(SimpleNamespace):
         )
 
 
-def array_words(name: str, library: ModuleType, scatter_add: Callable[[Any, Any, Any], None]) -> Words:
+def array_words(
+    name: str,
+    library: ModuleType,
+    scatter_add: Callable[[Any, Any, Any], None],
+    **own: Callable[..., Any],
+) -> Words:
     """The words of `library`; `scatter_add(out, index, values)` is its own way to add at repeated indices.
+
+    own: words that it spells in its own way.
 
     What NumPy spells as assignment is a word here, each the transpose of one that reads:
     `place` of `getitem`, `add_at` of `take`, `add_along_axis` of `take_along_axis`.
@@ -44,7 +52,12 @@ def array_words(name: str, library: ModuleType, scatter_add: Callable[[Any, Any,
 
     # A product and its gradient need these three. As methods they cost a third of what the functions do.
     def matmul(a: Any, b: Any) -> Any:
-        return a.dot(b) if a.ndim == b.ndim == 2 else library.matmul(a, b)
+        if b.ndim == 2 and a.ndim == 2:
+            return a.dot(b)
+        if b.ndim == 2 and a.ndim > 2:  # one matrix for all: one large product, not many small ones
+            lead, length = a.shape[:-1], a.shape[-1]
+            return a.reshape((math.prod(lead), length)).dot(b).reshape((*lead, b.shape[1]))
+        return library.matmul(a, b)
 
     def transpose(x: Any, axes: tuple[int, ...]) -> Any:
         return x.transpose(axes)
@@ -83,8 +96,8 @@ def array_words(name: str, library: ModuleType, scatter_add: Callable[[Any, Any,
         return x.astype(dtype)
 
     shared = {word: getattr(library, word) for word in SHARED}
-    own = (matmul, transpose, swapaxes, getitem, place, add_at, add_along_axis, stop_gradient, astype)
-    return Words(name=name, **shared, **{word.__name__: word for word in own})
+    made = (matmul, transpose, swapaxes, getitem, place, add_at, add_along_axis, stop_gradient, astype)
+    return Words(name=name, **shared, **{word.__name__: word for word in made}, **own)
 
 
 def is_basic(index: Any) -> bool:

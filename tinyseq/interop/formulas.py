@@ -53,6 +53,8 @@ def _expression(symbol: Symbol, values: list[str]) -> str:
         return f"({values[0]} {OPERATORS[symbol.op]} {values[1]})"
     if symbol.op == "negative":
         return f"(-{values[0]})"
+    if symbol.op == "erf":
+        return f"erf({values[0]})"
     if symbol.op in POINTWISE:
         return f"np.{symbol.op}({', '.join(values)})"
     return _SPELLED[symbol.op](symbol, values, **static)
@@ -81,6 +83,12 @@ _SPELLED: dict[str, Callable[..., str]] = {
     "astype": lambda s, v, dtype: f"{v[0]}.astype(np.{dtype})",
     "take": lambda s, v, axis: f"{v[0]}[{v[1]}]",
     "copy": lambda s, v: v[0],
+    "cumsum": lambda s, v, axis: f"{v[0]}.cumsum({axis})",
+    "argsort": lambda s, v, axis: f'np.argsort({v[0]}, {axis}, kind="stable")',
+    "tril": lambda s, v, k: f"np.tril({v[0]}, {k})",
+    "triu": lambda s, v, k: f"np.triu({v[0]}, {k})",
+    "take_along_axis": lambda s, v, axis: f"np.take_along_axis({v[0]}, {v[1]}, {axis})",
+    "add_along_axis": lambda s, v, axis, size: f"add_along_axis({v[0]}, {v[1]}, {axis}, {size})",
     "place": lambda s, v, index, shape: f"place({v[0]}, np.s_[{source.index(index)}], {_shape(shape, v[0])})",
     "zeros": _filled("zeros"),
     "ones": _filled("ones"),

@@ -110,6 +110,22 @@ def place(values: Array, index: Any, shape: tuple[int, ...]) -> Array:
     return out
 
 
+def add_along_axis(values: Array, indices: Array, axis: int, size: int) -> Array:
+    """Zeros of length `size` along `axis`, with `values` added at `indices`."""
+    out = np.zeros((*values.shape[:axis], size, *values.shape[axis + 1 :]), values.dtype)
+    grid = list(np.ix_(*map(np.arange, values.shape)))
+    grid[axis] = indices
+    np.add.at(out, tuple(grid), values)
+    return out
+
+
+def erf(x: Array) -> Array:
+    """The error function, element by element."""
+    from math import erf as exact
+
+    return np.vectorize(exact, otypes=[x.dtype])(x)
+
+
 def viterbi(scores: Array, sizes: Array, transitions: Array, start: Array, end: Array) -> Array:
     """The tags of the best path of each sequence, one for each row."""
     starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])

@@ -27,7 +27,22 @@ _OTHERS = {
     "ne": "not_equal",
 }
 _LOGICAL = {"and": "logical_and", "or": "logical_or", "invert": "logical_not"}
-_METHODS = ("sum", "mean", "var", "max", "min", "argmax", "argmin", "take", "swapaxes", "squeeze", "clip")
+_METHODS = (
+    "sum",
+    "mean",
+    "var",
+    "max",
+    "min",
+    "std",
+    "prod",
+    "cumsum",
+    "argmax",
+    "argmin",
+    "take",
+    "swapaxes",
+    "squeeze",
+    "clip",
+)
 
 
 def attach(ops: dict[str, Any]) -> None:

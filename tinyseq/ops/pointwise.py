@@ -45,7 +45,8 @@ def power(xp, x, p):
     def by_x():
         if isinstance(p, int | float):
             return p * xp.power(x, p - 1) if p else xp.zeros_like(y)
-        return p * xp.power(xp.where(xp.equal(p, 0), 1, x), p - 1)
+        flat = xp.equal(p, 0)
+        return xp.where(flat, 0, p * xp.power(xp.where(flat, 1, x), p - 1))
 
     def log_x():
         if isinstance(x, int | float):
@@ -63,8 +64,8 @@ def abs(xp, x):
 
 @primitive
 def sign(xp, x):
-    """-1, 0 or 1; constant, so no gradient."""
-    return xp.sign(x), None
+    """-1, 0 or 1; its derivative is 0 everywhere, as it is wherever there is one."""
+    return xp.sign(x), lambda g: (xp.zeros_like(g),)
 
 
 @primitive
@@ -114,24 +115,33 @@ def tanh(xp, x):
 
 
 @primitive
-def sigmoid(xp, x):
-    """1 / (1 + exp(-x))."""
-    y = 0.5 * xp.tanh(0.5 * x) + 0.5  # no exp, so no overflow at either end
-    return y, lambda g: (g * (y - y * y),)
+def sin(xp, x):
+    """Sine of x in radians."""
+    return xp.sin(x), lambda g: (g * xp.cos(x),)
 
 
 @primitive
-def relu(xp, x):
-    """max(x, 0), with derivative 0 at 0."""
-    y = xp.maximum(x, 0)
-    return y, lambda g: (xp.where(xp.greater(y, 0), g, 0),)
+def cos(xp, x):
+    """Cosine of x in radians."""
+    return xp.cos(x), lambda g: (-g * xp.sin(x),)
 
 
 @primitive
-def softplus(xp, x):
-    """log(1 + exp(x)), without overflow."""
-    y = xp.maximum(x, 0) + xp.log1p(xp.exp(-xp.abs(x)))
-    return y, lambda g: (g * (0.5 * xp.tanh(0.5 * x) + 0.5),)
+def erf(xp, x):
+    """The error function: 2 / sqrt(pi) times the integral of exp(-t * t) from 0 to x."""
+    return xp.erf(x), lambda g: (g * (2 / math.sqrt(math.pi) * xp.exp(-xp.square(x))),)
+
+
+@primitive
+def logaddexp(xp, a, b):
+    """log(exp(a) + exp(b)), without overflow; where both are -inf, each gets half of the gradient."""
+    larger = xp.maximum(a, b)
+    alike = xp.logical_and(xp.equal(a, b), xp.logical_not(xp.isfinite(larger)))  # inf - inf is NaN
+    nothing = xp.zeros_like(larger)
+    difference = xp.where(alike, nothing, a) - xp.where(alike, nothing, b)
+    y = larger + xp.log1p(xp.exp(-xp.abs(difference)))
+    share = 0.5 * xp.tanh(0.5 * difference) + 0.5
+    return y, lambda g: (lambda: g * share, lambda: g * (1 - share))
 
 
 @primitive

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from tinyseq.backend import backend_of
 from tinyseq.engine import Tensor, primitive
 from tinyseq.errors import ShapeError
 from tinyseq.ops._axes import Axis, axes_of
@@ -184,7 +185,16 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Any:
     """Elements (rows, ...) of x by number along `axis`; of the flattened x by default."""
     if axis is None:
         x, axis = reshape(x, -1), 0
-    return _take(x, indices, axis=axis)
+    return _take(x, _ids(x, indices), axis=axis)
+
+
+def _ids(x: Any, indices: Any) -> Any:
+    """Indices in a list as an array beside x."""
+    if not isinstance(indices, list | tuple):
+        return indices
+    home = backend_of(x.data if isinstance(x, Tensor) else x)
+    ids = np.asarray(indices, np.int64)
+    return ids if home.name == "trace" else home.asarray(ids)  # a traced step refuses arrays by name
 
 
 @primitive
@@ -205,7 +215,7 @@ def _take_along_axis(xp, x, indices, *, axis):
 
 def take_along_axis(x: Any, indices: Any, axis: int) -> Any:
     """x at `indices` along `axis`; the other axes of the two go side by side, as in NumPy."""
-    return _take_along_axis(x, indices, axis=axis)
+    return _take_along_axis(x, _ids(x, indices), axis=axis)
 
 
 @primitive
@@ -227,8 +237,9 @@ def _pad(xp, x, *, pad_width, value):
     pairs = np.broadcast_to(np.asarray(pad_width), (len(x.shape), 2)).tolist()
     if any(width < 0 for pair in pairs for width in pair):
         raise ShapeError(f"pad() takes widths of 0 or more, got {pad_width!r}.")
-    shape = tuple([a + n + b for n, (a, b) in zip(x.shape, pairs, strict=True)])
-    index = tuple([slice(a, a + n) for n, (a, _) in zip(x.shape, pairs, strict=True)])
+    sides = list(zip(x.shape, pairs, strict=True))
+    shape = tuple([a + n + b if a or b else n for n, (a, b) in sides])
+    index = tuple([slice(a, a + n) if a or b else slice(None) for n, (a, b) in sides])
     y = xp.place(x, index=index, shape=shape)
     if value != 0:
         y = xp.where(xp.place(xp.ones_like(x), index=index, shape=shape), y, value)

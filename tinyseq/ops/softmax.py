@@ -1,5 +1,6 @@
 """Softmax and its relatives: sums of exponentials that neither overflow nor lose what is small."""
 
+import math
 from typing import Any
 
 from tinyseq.backend.blocks import by_rows
@@ -7,6 +8,7 @@ from tinyseq.engine import primitive
 from tinyseq.errors import ShapeError
 from tinyseq.ops._axes import Axis, axes_of
 from tinyseq.ops.half import in_float32
+from tinyseq.ops.reduce import is_over_nothing
 
 
 def _exponentials(xp: Any, x: Any, axis: Axis) -> tuple[Any, Any, Any, Any]:
@@ -14,7 +16,10 @@ def _exponentials(xp: Any, x: Any, axis: Axis) -> tuple[Any, Any, Any, Any]:
 
     It would be only where every x is -inf.
     """
-    top = xp.stop_gradient(x.max(axis=axis, keepdims=True))
+    if is_over_nothing(x, axis):
+        top = x.sum(axis=axis, keepdims=True) - math.inf
+    else:
+        top = xp.stop_gradient(x.max(axis=axis, keepdims=True))
     shift = xp.where(xp.isfinite(top), top, 0)
     e = xp.exp(x - shift)
     total = e.sum(axis=axis, keepdims=True)
@@ -32,7 +37,7 @@ def _logsumexp(xp, x, *, axis, keepdims):
 
 @in_float32
 def logsumexp(x: Any, axis: Axis = None, *, keepdims: bool = False) -> Any:
-    """log(sum(exp(x))) over `axis` without overflow; -inf, with gradient 0, where every element is -inf."""
+    """log(sum(exp(x))) over `axis` without overflow; -inf, with gradient 0, where all are -inf or none is."""
     return _logsumexp(x, axis=axis, keepdims=keepdims)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from tinyseq.backend.symbols import ROWS, Symbol
+from tinyseq.errors import ConfigError
 from tinyseq.interop.onnx.graph import Graph
 
 _ARITHMETIC = {
@@ -14,7 +15,7 @@ _ARITHMETIC = {
 }  # fmt: skip
 _UNARY = {
     "negative": "Neg", "tanh": "Tanh", "exp": "Exp", "log": "Log", "sqrt": "Sqrt", "abs": "Abs",
-    "sign": "Sign",
+    "sign": "Sign", "sin": "Sin", "cos": "Cos", "erf": "Erf",
 }  # fmt: skip
 _COMPARISONS = {
     "greater": "Greater", "less": "Less", "greater_equal": "GreaterOrEqual", "less_equal": "LessOrEqual",
@@ -204,6 +205,39 @@ def _log1p(c: _Context) -> str:
     return c.graph.node("Log", c.graph.node("Add", x, c.graph.constant(1, c.symbol.dtype)))
 
 
+def _cumsum(c: _Context) -> str:
+    (x,) = c.operands(c.symbol.dtype)
+    return c.graph.node("CumSum", x, c.graph.constant(c.axis(c.static["axis"]), np.int64))
+
+
+def _argsort(c: _Context) -> str:
+    """All elements as the smallest of TopK, which keeps equal ones in their order."""
+    source, axis = c.symbol.symbols[0], c.static["axis"]
+    count = c.ints([source.shape[axis]])
+    axis = c.axis(axis, source)
+    return c.graph.nodes_out("TopK", [c.inputs[0], count], 2, axis=axis, largest=0, sorted=1)[1]
+
+
+def _take_along(c: _Context) -> str:
+    axis, name = c.axis(c.static["axis"]), c.inputs[1]
+    x, indices = c.symbol.symbols
+    pairs = [pair for i, pair in enumerate(zip(x.shape, indices.shape, strict=True)) if i != c.static["axis"]]
+    if any(m != n for m, n in pairs):
+        raise ConfigError("take_along_axis() of shapes that broadcast; ONNX's GatherElements does not")
+    return c.graph.node("GatherElements", c.inputs[0], name, axis=axis)
+
+
+def _add_along(c: _Context) -> str:
+    zeros = c.graph.node("Expand", c.graph.constant(0, c.symbol.dtype), c.shape(c.symbol.shape))
+    (values, indices), axis = c.inputs, c.axis(c.static["axis"])
+    return c.graph.node("ScatterElements", zeros, indices, values, axis=axis, reduction="add")
+
+
+def _triangle(c: _Context) -> str:
+    (x,), k = c.operands(c.symbol.dtype), c.graph.constant(c.static["k"], np.int64)
+    return c.graph.node("Trilu", x, k, upper=int(c.symbol.op == "triu"))
+
+
 _WRITERS: dict[str, Callable[[_Context], str]] = {
     **dict.fromkeys(_ARITHMETIC, _arithmetic),
     **dict.fromkeys(_UNARY, _unary),
@@ -217,6 +251,11 @@ _WRITERS: dict[str, Callable[[_Context], str]] = {
     "isfinite": _isfinite,
     "where": _where,
     "concatenate": _concatenate,
+    "cumsum": _cumsum,
+    "argsort": _argsort,
+    "take_along_axis": _take_along,
+    "add_along_axis": _add_along,
+    **dict.fromkeys(("tril", "triu"), _triangle),
     "transpose": _transpose,
     "reshape": _reshape,
     "getitem": _getitem,

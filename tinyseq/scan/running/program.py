@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tinyseq.backend import Array, words_of
+from tinyseq.backend import Array, backend, words_of
 from tinyseq.backend.symbols import POINTWISE
 from tinyseq.scan.emitters.numba.emitter import NumbaEmitter
 from tinyseq.scan.emitters.numba.kernels import emitter_name, load_kernels
@@ -213,7 +213,9 @@ def _has_kernels(traced: Trace) -> bool:
 
 def _compiled(source: str, library: Any, kernels: dict[str, Any]) -> dict[str, Any]:
     """The functions that the source defines, over one array library; tracebacks show its lines."""
-    scope = {name: getattr(library, name) for name in (*POINTWISE, "matmul", "copyto")}
+    words = backend(library.__name__).words  # NumPy itself has no erf
+    scope = {name: getattr(words, name) for name in POINTWISE}
+    scope |= {name: getattr(library, name) for name in ("matmul", "copyto")}
     scope |= kernels | {"xp": library, "inf": float("inf"), "nan": float("nan")}
     name = f"<compiled step {abs(hash(source)):x}>"
     linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)

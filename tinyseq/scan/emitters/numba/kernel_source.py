@@ -35,7 +35,7 @@ TEXTS = {
     "logical_not": "not {0}",
     "isfinite": "{0} - {0} == real(0)",
     "where": "{1} if {0} else {2}",
-    **{word: f"math.{word}({{0}})" for word in ("exp", "expm1", "log", "log1p", "sqrt")},
+    **{word: f"math.{word}({{0}})" for word in ("exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "erf")},
 }
 
 

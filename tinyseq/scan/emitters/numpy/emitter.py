@@ -10,6 +10,7 @@ from typing import Any
 from tinyseq.backend.symbols import POINTWISE, Level, Symbol
 from tinyseq.scan.emitters.numpy.source import (
     OPERATORS,
+    SPELLED,
     Function,
     call,
     index,
@@ -170,7 +171,8 @@ class Emitter:
         if s.op == "place":
             return f"run.words.place({a[0]}, index={index(s.static['index'], True)}, shape={s.shape})"
         options = "".join([f", {k}={v!r}" for k, v in s.static.items()])
-        return f"xp.{s.op}({', '.join(a)}{options})"
+        library = "" if s.op in POINTWISE else "run.words." if s.op in SPELLED else "xp."
+        return f"{library}{s.op}({', '.join(a)}{options})"
 
     # --- operations on rows
 

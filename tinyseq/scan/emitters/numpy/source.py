@@ -48,6 +48,8 @@ class Function:
         return self.names[key]
 
 
+# The two libraries spell these differently, or not at all.
+SPELLED = ("argsort", "take_along_axis", "add_along_axis")
 OPERATORS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "matmul": "@"}
 
 
@@ -113,4 +115,5 @@ def call(s: Symbol, a: list[str]) -> str:
         return f"xp.broadcast_to({a[0]}, ({shape})).copy()"
     options = "".join([f", {k}={v!r}" for k, v in s.static.items()])
     view = ".copy()" if s.op == "transpose" else ""
-    return f"xp.{s.op}({', '.join(a)}{options}){view}"
+    library = "run.words" if s.op in SPELLED else "xp"
+    return f"{library}.{s.op}({', '.join(a)}{options}){view}"
