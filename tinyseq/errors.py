@@ -26,7 +26,12 @@ class NonFiniteError(TinyseqError, FloatingPointError):
 
 
 class TraceError(TinyseqError, TypeError):
-    """A `step` that cannot be compiled: it needs the numbers, and a trace has only shapes."""
+    """A `step` that cannot be compiled: it needs the numbers, and a trace has only shapes.
+
+    `where` is the op that could not be recorded and the author's line that called it, if it was an op.
+    """
+
+    where: str = ""
 
 
 class RandomStepError(TraceError):

@@ -183,6 +183,18 @@ def test_what_cannot_be_compiled_is_refused(step: Any, error: type[Exception], m
     with pytest.raises(error) as caught:
         trace(step, X, S)
     assert message in str(caught.value)
+
+
+def test_a_refusal_names_the_op_and_the_authors_line() -> None:
+    def step(x: Any, s: Any) -> Any:
+        return ops.take(x, s, axis=-1), s  # this line
+
+    with pytest.raises(TraceError) as caught:
+        tinyseq.scan(step, Tensor(np.zeros((2, 3, 4))), Tensor(np.zeros((2, 4))), compiled=True)
+    said = str(caught.value)
+    assert said.count("take() at ") == 1
+    assert f"{__file__}:" in said
+    assert said.endswith("# this line]")
     assert not isinstance(caught.value, MixedBackendsError)
 
 

@@ -184,6 +184,11 @@ def primitive(rule: Rule) -> Callable[..., Any]:
             arrays = [np.asarray(arg) for arg in args]
         try:
             y, pullback = rule(xp, *arrays, **static) if static else rule(xp, *arrays)
+        except TraceError as error:
+            if not error.where:
+                error.where = f"{name}() at {anomaly.user_line()}"
+                error.args = (f"{error} [{error.where}]",)
+            raise
         except TinyseqError:
             raise
         except (ValueError, TypeError, IndexError) as error:
