@@ -19,17 +19,24 @@ class CTCHead(Head):
     """Scores for every class, `blank` among them, from the features of each step; trained by CTC.
 
     targets: the labels of each sequence, as Sequences or as a list of integer sequences, which may be empty.
-    `init` fills the weights of the scores.
+    With `zero_infinity`, sequences too short for their labels cost nothing instead of raising. `init` fills
+    the weights of the scores.
     """
 
     def __init__(
-        self, input_size: int, classes: int, *, blank: int = 0, init: str | Initializer = "glorot_uniform"
+        self,
+        input_size: int,
+        classes: int,
+        *,
+        blank: int = 0,
+        zero_infinity: bool = False,
+        init: str | Initializer = "glorot_uniform",
     ) -> None:
         check_id(f"CTCHead({input_size}, {classes})", "blank", blank, classes)
         self.input_size = input_size
         self.classes = classes
         self.projection = Linear(input_size, classes, init=init)
-        self.criterion: Any = losses["ctc"](blank=blank)
+        self.criterion: Any = losses["ctc"](blank=blank, zero_infinity=zero_infinity)
 
     def loss(self, features: Any, targets: Any) -> Tensor:
         """The CTC loss per label."""

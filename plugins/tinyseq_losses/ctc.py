@@ -35,12 +35,15 @@ class CTC(Loss):
     (1 for a sequence without any), which unlike a mean over sequences adds up; "none" gives one value for
     each sequence.
 
-    Raises DataError for a label that is no class or the blank, and where a sequence has fewer steps than
-    its labels need: one for each, and one between equal neighbours. Source: Graves et al. (2006), section
-    4.1.
+    A sequence whose scores of -inf leave no path costs infinity, and has no gradient. Raises DataError for a
+    label that is no class or the blank, and where a sequence has fewer steps than its labels need: one for
+    each, and one between equal neighbours. With `zero_infinity` (as in PyTorch) both kinds of sequences cost
+    nothing, for data of which some cannot be read; their labels are counted by "mean" all the same.
+    Source: Graves et al. (2006), section 4.1.
     """
 
-    def __init__(self, *, blank: int = 0, reduction: Reduction = "mean") -> None:
+    def __init__(self, *, blank: int = 0, reduction: Reduction = "mean", zero_infinity: bool = False) -> None:
+        self.zero_infinity = zero_infinity
         self.blank = check_id("CTC", "blank", blank)
         self.reduction = check_reduction("CTC", reduction)
 
@@ -50,6 +53,12 @@ class CTC(Loss):
         labels = _labels(targets)
         self._check(scores, labels)
         losses = -self._log_likelihood(scores, labels)
+        impossible = to_numpy(losses.data) > -NEVER / 2
+        if impossible.any():
+            instead = beside(
+                losses, np.full(len(labels), 0.0 if self.zero_infinity else np.inf), losses.dtype
+            )
+            losses = ops.where(beside(losses, impossible), instead, losses)
         if self.reduction == "none":
             return losses
         total = losses.sum()
@@ -74,6 +83,10 @@ class CTC(Loss):
 
         log_p = ops.log_softmax(scores.data)
         chosen = ops.take_along_axis(log_p, beside(log_p, positions[layout.owners]), axis=1)
+        if not (to_numpy(chosen.data) > NEVER).all():  # -inf cannot be subtracted from itself; NaN stays
+            at_all = beside(log_p, to_numpy(chosen.data) != -np.inf)
+            never = beside(log_p, np.full(chosen.shape, NEVER), dtype)
+            chosen = ops.where(at_all, chosen, never)
         before = _Paths(beside(log_p, alpha, dtype), beside(log_p, skip, dtype))
         _, after = scan(
             lambda x, paths: (x, paths._replace(alpha=_advance(paths.alpha, paths.skip, x))),
@@ -128,11 +141,11 @@ class CTC(Loss):
                     f"0..{classes - 1} other than the blank, {self.blank}."
                 )
             repeats = sum(a == b for a, b in pairwise(sequence.tolist()))
-            if steps < len(sequence) + repeats:
+            if steps < len(sequence) + repeats and not self.zero_infinity:
                 raise DataError(
                     f"CTC: sequence {i} has {steps} steps, but its {len(sequence)} labels, {repeats} of "
-                    f"them repeated, need at least {len(sequence) + repeats}: drop it, or shorten the "
-                    "steps less."
+                    f"them repeated, need at least {len(sequence) + repeats}: drop it, shorten the steps "
+                    "less, or let such sequences cost nothing with zero_infinity=True."
                 )
 
 

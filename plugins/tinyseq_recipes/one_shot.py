@@ -116,6 +116,11 @@ def _blurred(images: Array) -> Array:
     return images
 
 
+# a password and methods that Python has not are RuntimeErrors
+_UNREADABLE = (OSError, EOFError, RuntimeError, zipfile.BadZipFile, ValueError, zlib.error, IndexError)
+LARGEST = 4096  # pixels a side
+
+
 def _read(data: Path) -> Array:
     """Omniglot's drawings (characters, drawings, 35, 35), alphabet after alphabet, a third as large."""
     file = next(iter(sorted(data.glob("*.zip"))), data / "images_background.zip") if data.is_dir() else data
@@ -127,7 +132,7 @@ def _read(data: Path) -> Array:
                     image = 1 - _bits(archive.read(name))  # ink is 0
                     small = image[:105, :105].reshape(35, 3, 35, 3).mean((1, 3))
                     found.setdefault(name.rpartition("/")[0], []).append(np.sqrt(small))
-    except (OSError, zipfile.BadZipFile, ValueError, zlib.error, IndexError) as error:
+    except _UNREADABLE as error:
         raise DataError(f"{file} is no archive of Omniglot's drawings: {error}.") from None
     least = min(map(len, found.values()), default=0)
     if least < 2 or len(found) <= WAYS:
@@ -149,8 +154,11 @@ def _bits(png: bytes) -> Array:
     width, height = (int.from_bytes(header[i : i + 4], "big") for i in (0, 4))
     if header[8:10] != b"\x01\x00":
         raise ValueError("a drawing is not a PNG of one bit a pixel")
+    if not (105 <= width <= LARGEST and 105 <= height <= LARGEST):
+        raise ValueError(f"a drawing has {width} x {height} pixels, and 105 x 105 are needed")
     stride = -(-width // 8)
-    raw = np.frombuffer(zlib.decompress(packed), np.uint8).reshape(height, stride + 1)
+    unpacked = zlib.decompressobj().decompress(packed, height * (stride + 1) + 1)
+    raw = np.frombuffer(unpacked, np.uint8).reshape(height, stride + 1)
     lines = np.zeros((height + 1, stride + 1), np.uint8)  # with a line and a byte of zeros before
     for i, (method, *line) in enumerate(raw.tolist(), 1):
         for j, value in enumerate(line, 1):
