@@ -8,7 +8,7 @@ from tinyseq.contracts import Head, Loss, Metric
 from tinyseq.engine import Tensor
 from tinyseq.errors import ConfigError
 from tinyseq.evaluation import Accuracy, SpanF1
-from tinyseq.evaluation.spans import Scheme
+from tinyseq.evaluation.schemes import Scheme
 from tinyseq.nn import Linear
 from tinyseq.nn.init import Initializer
 from tinyseq.nn.layers import positionwise
@@ -21,7 +21,7 @@ class Tagger(Head):
 
     `loss` is cross-entropy, each step by itself, unless another is given: a CRF lets neighbouring tags
     depend on each other, and decodes the likeliest path. With `names` of the tags and their `scheme` (IOB1,
-    IOB2, IOBES), the metrics count spans. `init` fills W.
+    IOB2, IOBES, BILOU), the metrics count spans. `init` fills W.
     """
 
     def __init__(

@@ -14,7 +14,7 @@ from tinyseq_losses.crf import CRF
 import tinyseq
 from tinyseq.baselines import MostFrequentTag
 from tinyseq.data import LengthBatches, Vocabulary, read_conll
-from tinyseq.evaluation import SpanF1
+from tinyseq.evaluation import SpanF1, convert_tags, find_scheme
 from tinyseq.nn import Dropout, SequenceModel
 from tinyseq.optim import Adam
 from tinyseq.training import Outcome, Trainer, measure
@@ -37,7 +37,7 @@ def ner(
 ) -> list[Outcome]:
     """Names of people, places and firms with a CRF.
 
-    Data: a folder of *train*.conll and *dev*.conll, IOB2.
+    Data: a folder of *train*.conll and *dev*.conll, in IOB1 (as CoNLL-2003), IOB2, IOBES or BILOU.
     """
     if data:
         train, valid = split(_read(data, "train"), 0.9, 0.1)
@@ -76,4 +76,6 @@ def ner(
 
 def _read(folder: Path, part: str) -> list[Tagged]:
     file = next(iter(sorted(folder.glob(f"*{part}*.conll*"))), folder / f"{part}.conll")
-    return [(words, tags) for words, tags in read_conll(file)]
+    sentences = [(words, tags) for words, tags in read_conll(file)]
+    scheme = find_scheme([tags for _, tags in sentences])
+    return [(words, convert_tags(tags, scheme, "IOB2")) for words, tags in sentences]

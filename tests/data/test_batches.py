@@ -119,3 +119,14 @@ def test_requests_that_make_no_sense() -> None:
             kind(["a"], 0)
         with pytest.raises(ConfigError, match="batch_size=2 and pool=0"):
             kind(["a"], 2, pool=0)
+
+
+@pytest.mark.parametrize("kind", [LengthBatches, StreamedBatches])
+@given(data=examples, batch_size=st.integers(1, 7), pool=st.integers(1, 4), seed=st.integers(0, 2**32 - 1))
+def test_places_tell_which_examples_the_last_batch_has(
+    kind: Any, data: list[Any], batch_size: int, pool: int, seed: int
+) -> None:
+    tinyseq.seed(seed)
+    batches = kind(data, batch_size, length=by_length, pool=pool)
+    for batch in batches:
+        assert [data[i] for i in batches.places] == batch

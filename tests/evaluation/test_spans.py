@@ -12,7 +12,17 @@ from hypothesis import strategies as st
 from tinyseq import Sequences
 from tinyseq.errors import ConfigError, ShapeError
 from tinyseq.evaluation import SpanF1
-from tinyseq.evaluation.spans import PREFIXES, Score, Span, illegal, lenient_spans, parse, strict_spans
+from tinyseq.evaluation.schemes import (
+    PREFIXES,
+    Span,
+    convert_tags,
+    find_scheme,
+    illegal,
+    lenient_spans,
+    parse,
+    strict_spans,
+)
+from tinyseq.evaluation.spans import Score
 
 TAGS = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]
 
@@ -43,7 +53,7 @@ def test_spans_of_known_tags(scheme: str, text: str, strict: list, lenient: list
 @st.composite
 def written(draw: st.DrawFn) -> tuple[str, list[Span], list[str]]:
     """A scheme, spans side by side, and the tags that write them in that scheme."""
-    scheme = draw(st.sampled_from(["IOB1", "IOB2", "IOBES"]))
+    scheme = draw(st.sampled_from(list(PREFIXES)))
     spans, out, before = [], [], ""
     for kind, length, gap in draw(
         st.lists(st.tuples(st.sampled_from("XY"), st.integers(1, 3), st.integers(0, 2)), max_size=4)
@@ -52,6 +62,8 @@ def written(draw: st.DrawFn) -> tuple[str, list[Span], list[str]]:
         spans.append(Span(kind, len(out), len(out) + length))
         if scheme == "IOBES":
             prefixes = "S" if length == 1 else "B" + "I" * (length - 2) + "E"
+        elif scheme == "BILOU":
+            prefixes = "U" if length == 1 else "B" + "I" * (length - 2) + "L"
         else:
             touching = gap == 0 and before == kind
             prefixes = ("B" if scheme == "IOB2" or touching else "I") + "I" * (length - 1)
@@ -69,6 +81,57 @@ def test_what_is_written_correctly_is_read_alike_in_both_modes(
     assert strict_spans(parsed, scheme) == spans  # type: ignore[arg-type]
     assert lenient_spans(parsed) == spans
     assert list(illegal(parsed, scheme)) == []  # type: ignore[arg-type]
+
+
+@given(case=written(), target=st.sampled_from(list(PREFIXES)))
+def test_a_scheme_becomes_another_with_the_same_spans(
+    case: tuple[str, list[Span], list[str]], target: str
+) -> None:
+    scheme, spans, text = case
+    there = convert_tags(text, scheme, target)  # type: ignore[arg-type]
+    parsed = [parse(tag, target) for tag in there]
+    assert strict_spans(parsed, target) == spans  # type: ignore[arg-type]
+    assert list(illegal(parsed, target)) == []  # type: ignore[arg-type]
+    assert convert_tags(there, target, scheme) == text  # type: ignore[arg-type]
+
+
+@given(cases=st.lists(written(), min_size=1, max_size=3))
+def test_the_scheme_that_is_found_reads_the_same_spans(
+    cases: list[tuple[str, list[Span], list[str]]],
+) -> None:
+    cases = [case for case in cases if case[0] == cases[0][0]]
+    scheme = find_scheme([text for _, _, text in cases])
+    for _, spans, text in cases:
+        assert strict_spans([parse(tag, scheme) for tag in text], scheme) == spans
+
+
+def test_conversions_by_hand() -> None:
+    assert convert_tags(["I-X", "I-X", "B-X", "O", "I-Y"], "IOB1", "IOB2") == [
+        "B-X",
+        "I-X",
+        "B-X",
+        "O",
+        "B-Y",
+    ]
+    assert convert_tags(["B", "I", "O", "B"], "IOB2", "BILOU") == ["B", "L", "O", "U"]
+    assert convert_tags(["O", "I-A-B"], "IOB2", "IOBES") == ["O", "S-A-B"]
+    assert convert_tags([], "IOB2", "IOB1") == []
+    with pytest.raises(ConfigError, match="list of a sequence's tags"):
+        convert_tags("O O", "IOB2", "IOB1")
+    with pytest.raises(ConfigError, match="'U-X' is none of IOB2"):
+        convert_tags(["U-X"], "IOB2", "IOB1")
+    with pytest.raises(ConfigError, match="No tagging scheme has the tag 'Q-X'"):
+        find_scheme([["O", "Q-X"]])
+    with pytest.raises(ConfigError, match="together"):
+        find_scheme([["S-X", "U-X"]])
+    assert find_scheme([["O"]]) == find_scheme([]) == "IOB2"
+
+
+def test_spans_without_a_type_have_a_line_of_their_own() -> None:
+    metric = SpanF1(["O", "B", "B-X"])
+    metric.update([["B", "B-X", "O"]], [["B", "O", "O"]])
+    assert metric.report()["_"] == Score(1.0, 1.0, 1.0, 1)
+    assert metric.report()[""].precision == 0.5
 
 
 def spellings(scheme: str, length: int, before: str = "") -> Iterator[list[str]]:

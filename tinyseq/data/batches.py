@@ -21,6 +21,7 @@ class LengthBatches(Generic[T]):
     into pools of `pool` batches, and each pool is cut into batches by length: a larger pool makes batches
     more even and less random. `length` measures an example, by default `len` of it, or of the first part of a
     tuple; `collate` makes a batch, by default a list.
+    `places` says which examples, by their place in the data, the batch has that came last.
     Every example comes once an epoch; iterating draws the whole order at once from
     `tinyseq.random.generator()`. Raises DataError without examples.
     """
@@ -41,6 +42,7 @@ class LengthBatches(Generic[T]):
         self.batch_size = batch_size
         self.collate = collate
         self.pool = pool
+        self.places: list[int] = []
         self._lengths = np.array([(length or _length)(example) for example in examples])
 
     def __len__(self) -> int:
@@ -54,8 +56,12 @@ class LengthBatches(Generic[T]):
         for start in range(0, len(order), size):
             pool = order[start : start + size]
             batches += [pool[cut] for cut in _cut(self._lengths[pool], self.batch_size, rng)]
-        chosen = (batches[i] for i in rng.permutation(len(batches)))
-        return (self.collate([self.examples[i] for i in batch.tolist()]) for batch in chosen)
+        return self._batches([batches[i].tolist() for i in rng.permutation(len(batches))])
+
+    def _batches(self, chosen: list[list[int]]) -> Iterator[Any]:
+        for places in chosen:
+            self.places = places
+            yield self.collate([self.examples[i] for i in places])
 
 
 class StreamedBatches(Generic[T]):
@@ -80,6 +86,7 @@ class StreamedBatches(Generic[T]):
         self.examples = examples
         self.batch_size = batch_size
         self.collate = collate
+        self.places: list[int] = []
         self.length = length or _length
         self.pool = pool
 
@@ -87,12 +94,14 @@ class StreamedBatches(Generic[T]):
         return self._batches(np.random.default_rng(random.generator().integers(2**63)))
 
     def _batches(self, rng: np.random.Generator) -> Iterator[Any]:
-        examples = iter(self.examples)
+        examples, first = iter(self.examples), 0
         while pool := list(islice(examples, self.pool * self.batch_size)):
             lengths = np.array([self.length(example) for example in pool])
             cuts = _cut(lengths, self.batch_size, rng)
             for i in rng.permutation(len(cuts)):
+                self.places = [first + k for k in cuts[i].tolist()]
                 yield self.collate([pool[k] for k in cuts[i].tolist()])
+            first += len(pool)
 
 
 def _length(example: Any) -> int:

@@ -1,8 +1,7 @@
 """Spans (names, slots, chunks) that tags stand for, and how many of them were found."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -10,27 +9,22 @@ import numpy as np
 from tinyseq.contracts import Metric
 from tinyseq.engine import Tensor
 from tinyseq.errors import ConfigError, DataError, ShapeError
+from tinyseq.evaluation.schemes import (
+    Scheme,
+    Tag,
+    illegal,
+    lenient_spans,
+    parse,
+    spelled,
+    strict_spans,
+)
+from tinyseq.evaluation.schemes import Span as Span
+from tinyseq.evaluation.schemes import convert_tags as convert_tags
 from tinyseq.sequences import Sequences
 
 Mode = Literal["conlleval", "strict"]
-Scheme = Literal["IOB1", "IOB2", "IOBES"]
 
-PREFIXES = {"IOB1": "IOB", "IOB2": "IOB", "IOBES": "IOBES"}
-
-
-class Tag(NamedTuple):
-    """A tag such as B-PER: what it does, and the type of its span; "O" is outside of all spans."""
-
-    prefix: str
-    type: str
-
-
-class Span(NamedTuple):
-    """The tokens start..stop - 1."""
-
-    type: str
-    start: int
-    stop: int
+UNTYPED = "_"  # the name of spans without a type in reports
 
 
 class Score(NamedTuple):
@@ -40,96 +34,6 @@ class Score(NamedTuple):
     recall: float
     f1: float
     support: int  # spans in the targets
-
-
-OUTSIDE = Tag("O", "")
-
-
-def parse(tag: str, scheme: str) -> Tag:
-    """The parts of a tag. Raises ConfigError for a prefix that the scheme does not have."""
-    prefix, _, kind = tag.partition("-")
-    if scheme not in PREFIXES:
-        raise ConfigError(f"There is no tagging scheme {scheme!r}; choose from {', '.join(PREFIXES)}.")
-    if len(prefix) != 1 or prefix not in PREFIXES[scheme]:
-        raise ConfigError(
-            f"The tag {tag!r} is none of {scheme}: tags are O, or one of "
-            f"{', '.join(PREFIXES[scheme].replace('O', ''))} before a hyphen and a type, such as B-PER."
-        )
-    return OUTSIDE if prefix == "O" else Tag(prefix, kind)
-
-
-def lenient_spans(tags: Sequence[Tag]) -> list[Span]:
-    """The spans that the program conlleval sees: every tag but O is in one, whatever its prefix ought to be.
-
-    A span starts at B or S, after O, E or S, and where the type changes. Source: Tjong Kim Sang and
-    Buchholz (2000).
-    """
-    starts = [
-        now.prefix != "O" and (now.prefix in "BS" or before.prefix in "OES" or now.type != before.type)
-        for before, now in pairwise([OUTSIDE, *tags])
-    ]
-    spans = []
-    for i, tag in enumerate(tags):
-        if starts[i]:
-            stop = i + 1
-            while stop < len(tags) and tags[stop].prefix != "O" and not starts[stop]:
-                stop += 1
-            spans.append(Span(tag.type, i, stop))
-    return spans
-
-
-def strict_spans(tags: Sequence[Tag], scheme: Scheme) -> list[Span]:
-    """The spans that are written as the scheme says; tags out of place are in none. Agrees with seqeval.
-
-    IOB2: B, then any number of I. IOBES: S, or B, any number of I, and E. IOB1: I ..., or B, I ... right
-    after a span of the same type; a lone B before a B of another type is out of place.
-    """
-    padded = [*tags, OUTSIDE]
-    spans = []
-    before, i = OUTSIDE, 0
-    while i < len(tags):
-        start = i
-        i += 1
-        if _begins(before, padded[start], scheme):
-            while _goes_on(padded[i - 1], padded[i], scheme):
-                i += 1
-            if _is_complete(padded[i - 1], padded[i], scheme):
-                spans.append(Span(padded[start].type, start, i))
-        before = padded[i - 1]
-    return spans
-
-
-def _begins(before: Tag, now: Tag, scheme: Scheme) -> bool:
-    if scheme != "IOB1":
-        return now.prefix in "BS"
-    if now.prefix == "B":
-        return before.prefix != "O" and before.type == now.type
-    return now.prefix == "I" and (before.prefix != "I" or before.type != now.type)
-
-
-def _goes_on(before: Tag, now: Tag, scheme: Scheme) -> bool:
-    return before.prefix in "BI" and now.prefix in "IE" and before.type == now.type
-
-
-def _is_complete(last: Tag, after: Tag, scheme: Scheme) -> bool:
-    if scheme == "IOBES":
-        return last.prefix in "ES"
-    return not (scheme == "IOB1" and last.prefix == after.prefix == "B" and last.type != after.type)
-
-
-def illegal(tags: Sequence[Tag], scheme: Scheme) -> Iterator[tuple[Tag, Tag]]:
-    """Neighbours that the scheme does not allow; O stands before the first tag and after the last."""
-    for before, now in pairwise([OUTSIDE, *tags, OUTSIDE]):
-        same = before.type == now.type and before.prefix != "O" and now.prefix != "O"
-        if scheme == "IOB1":
-            wrong = now.prefix == "B" and not same
-        elif scheme == "IOB2":
-            wrong = now.prefix == "I" and not same
-        else:
-            opened = before.prefix in "BI"
-            wrong = opened != (now.prefix in "IE") or (opened and not same)
-        if wrong:
-            yield before, now
 
 
 class SpanF1(Metric):
@@ -188,7 +92,10 @@ class SpanF1(Metric):
             self.predicted.update(span.type for span in ours)
             self.actual.update(span.type for span in theirs)
             self.right.update(span.type for span in ours & theirs)
-            self.illegal.update((_spelled(a), _spelled(b)) for a, b in illegal(prediction, self.scheme))
+            self.illegal.update(
+                (spelled(a, self.scheme), spelled(b, self.scheme))
+                for a, b in illegal(prediction, self.scheme)
+            )
 
     def merge(self, other: "SpanF1") -> None:
         """Take in all that `other` has seen. Raises ConfigError if it counts other spans."""
@@ -207,9 +114,12 @@ class SpanF1(Metric):
         return self._score(self.right.total(), self.predicted.total(), self.actual.total()).f1
 
     def report(self) -> dict[str, Score]:
-        """The score of each type, in alphabetical order, and that of all together, under ""."""
+        """The score of each type, in alphabetical order, and that of all together, under "".
+
+        Spans without a type (of tags such as B and I) are under "_".
+        """
         types = sorted(self.predicted.keys() | self.actual.keys())
-        scores = {t: self._score(self.right[t], self.predicted[t], self.actual[t]) for t in types}
+        scores = {t or UNTYPED: self._score(self.right[t], self.predicted[t], self.actual[t]) for t in types}
         return {**scores, "": self._score(self.right.total(), self.predicted.total(), self.actual.total())}
 
     def _score(self, right: int, predicted: int, actual: int) -> Score:
@@ -244,7 +154,3 @@ class SpanF1(Metric):
             )
 
         return [[parsed(tag, k, t) for t, tag in enumerate(tags)] for k, tags in enumerate(sequences)]
-
-
-def _spelled(tag: Tag) -> str:
-    return f"{tag.prefix}-{tag.type}" if tag.type else tag.prefix

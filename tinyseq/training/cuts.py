@@ -1,13 +1,32 @@
 """How an epoch's batches are cut: those that a resumed run has left, and groups that make one update."""
 
 import itertools
+import re
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from tinyseq import random
 from tinyseq.engine import make_tensor
-from tinyseq.errors import DataError
+from tinyseq.errors import DataError, TinyseqError
 from tinyseq.training.records import Progress
+
+
+@contextmanager
+def examples_named(batches: Any) -> Iterator[None]:
+    """Let errors about a sequence of a batch also say which example of the data that is.
+
+    Batches whose `places` tell, such as LengthBatches, come in another order every epoch.
+    """
+    try:
+        yield
+    except TinyseqError as error:
+        places = getattr(batches, "places", None)
+        found = re.search(r"\bsequence (\d+)", str(error))
+        if places and found and int(found[1]) < len(places):
+            place = f"Sequence {found[1]} of this batch is example {places[int(found[1])]} of the data."
+            error.args = (f"{error} {place}",)
+        raise
 
 
 def rest_of_epoch(batches: Iterable[Any], progress: Progress) -> Iterator[Any]:

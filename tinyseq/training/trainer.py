@@ -14,7 +14,7 @@ from tinyseq.scan.state import detach
 from tinyseq.training.bars import bar, compilation_shown
 from tinyseq.training.causality import refuse_sight_ahead
 from tinyseq.training.checkpoints import Arrays, prepare, resume_run, save_run
-from tinyseq.training.cuts import in_groups, rest_of_epoch, scale_gradients
+from tinyseq.training.cuts import examples_named, in_groups, rest_of_epoch, scale_gradients
 from tinyseq.training.interrupts import Interrupts, Stopped, deferred_interrupts
 from tinyseq.training.monitor import Monitor, values
 from tinyseq.training.objectives import Objective, whole_sequences
@@ -153,7 +153,8 @@ class Trainer:
         with shown, compilation_shown(shown):
             before = time.perf_counter()
             for group in in_groups(rest_of_epoch(batches, progress), self.accumulate):
-                self.train_step(*group)
+                with examples_named(batches if len(group) == 1 else None):
+                    self.train_step(*group)
                 now = time.perf_counter()
                 progress.seconds += now - before
                 before = now
@@ -214,7 +215,8 @@ class Trainer:
                 for batch in batches:
                     seen = True
                     self._refuse_sight_ahead(batch)
-                    found = self.objective(self.model, batch, state)
+                    with examples_named(batches):
+                        found = self.objective(self.model, batch, state)
                     state = found.state
                     mean = found.mean.item()
                     if found.targets:
