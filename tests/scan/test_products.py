@@ -7,13 +7,14 @@ from hypothesis import strategies as st
 
 numba = pytest.importorskip("numba")
 
+from tinyseq.scan.emitters.numba import products  # noqa: E402
 from tinyseq.scan.emitters.numba.products import (  # noqa: E402
     BLAS,
     LEAST_ROWS,
     MOST_OPERATIONS,
-    blas_threads,
     packed,
     packing_pays,
+    shares_of,
 )
 from tinyseq.scan.emitters.numba.tiles import TALL, panel_width  # noqa: E402
 
@@ -53,15 +54,22 @@ def test_nan_stays_in_its_row() -> None:
     assert (np.delete(out, 2, axis=0) == 4).all()
 
 
-def test_packing_pays_unless_blas_has_threads_or_there_is_too_little(monkeypatch: pytest.MonkeyPatch) -> None:
-    for threads, large in (("2", False), ("1", True)):
-        monkeypatch.setenv("OMP_NUM_THREADS", threads)
-        monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
-        blas_threads.cache_clear()
-        assert packing_pays(10 * MOST_OPERATIONS, LEAST_ROWS) is large
-        assert packing_pays(MOST_OPERATIONS, LEAST_ROWS)
-        assert not packing_pays(1, LEAST_ROWS - 1)
-    blas_threads.cache_clear()
+@pytest.mark.parametrize("count", [1, 2])
+def test_packing_pays_unless_blas_has_more_threads_or_there_is_too_little(
+    count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(products, "threads", lambda: count)
+    assert packing_pays(10 * MOST_OPERATIONS, LEAST_ROWS, shares=1) is (count == 1)
+    assert packing_pays(10 * MOST_OPERATIONS, LEAST_ROWS, shares=count)
+    assert packing_pays(MOST_OPERATIONS, LEAST_ROWS, shares=1)
+    assert not packing_pays(1, LEAST_ROWS - 1, shares=1)
+
+
+def test_a_thread_more_is_taken_where_there_is_enough_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(products, "threads", lambda: 4)
+    assert shares_of(rows=10, batch=10, operations=1000) == 1
+    assert shares_of(rows=10**6, batch=3, operations=1000) == 3  # a sequence is not divided
+    assert shares_of(rows=10**6, batch=100, operations=1000) == 4
 
 
 def test_blas_multiplies_where_kernels_run_as_python(monkeypatch: pytest.MonkeyPatch) -> None:

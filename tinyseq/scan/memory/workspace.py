@@ -6,12 +6,14 @@ next. What a caller receives is never part of one.
 
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from tinyseq.backend import Array, Words, words_of
+from tinyseq.backend.threads import together
 from tinyseq.scan.memory.places import Key, Kind, Place, Store
 
 Index = np.ndarray[Any, Any]
@@ -55,6 +57,15 @@ class Rows:
         if first != self.reverse:
             return slice(0, self.batch)
         return slice(self.total, self.total + self.batch) if self.is_dense else self._edge
+
+    def shares(self, count: int) -> list[tuple[int, int]]:
+        """Sequences [start, stop) of each of `count` shares, which are about equal in steps."""
+        if count == 1:
+            return [(0, self.batch)]
+        ends = np.cumsum(self.lengths)  # the steps of the sequences up to each
+        cuts = np.searchsorted(ends, ends[-1] * np.arange(1, count) / count) + 1
+        edges = [0, *(int(c) for c in np.unique(cuts) if c < self.batch), self.batch]
+        return list(pairwise(edges))
 
     @cached_property
     def shifted(self) -> Index:
@@ -116,6 +127,7 @@ class Workspace:
     packs: bool  # whether products are with packed matrices, and loops may be kernels
     pack: Any  # of a matrix that stays the same from step to step, for
     product: Any  # (rows, packed, out)
+    shares: list[tuple[int, int]]  # the sequences of each thread, where a loop is a kernel
     _forward: "_Slices"
     _backward: "_Slices"
 
@@ -192,25 +204,13 @@ class Workspace:
         """For each step, what the backward loop needs of it."""
         return self._backward.prepared
 
-    @property
-    def forward_table(self) -> Index:
-        """For each step, how many rows the slices have, and the first row of each."""
-        return self._forward.table
+    def forward_loop(self, kernel: Any, fixed: Sequence[Array], totals: Sequence[Array]) -> None:
+        """Run a kernel that is the forward loop."""
+        self._forward.run(kernel, self.shares, fixed, totals)
 
-    @property
-    def backward_table(self) -> Index:
-        """As forward_table, in the order of the backward loop."""
-        return self._backward.table
-
-    @property
-    def forward_slices(self) -> list[Array]:
-        """What forward_table slices."""
-        return [array for array, _ in self._forward.sources]
-
-    @property
-    def backward_slices(self) -> list[Array]:
-        """What backward_table slices."""
-        return [array for array, _ in self._backward.sources]
+    def backward_loop(self, kernel: Any, fixed: Sequence[Array], totals: Sequence[Array]) -> None:
+        """Run a kernel that is the backward loop."""
+        self._backward.run(kernel, self.shares, fixed, totals)
 
 
 class _Slices:
@@ -220,6 +220,7 @@ class _Slices:
         self, keys: Sequence[Key], rows: Rows, arrays: dict[Store, Array], order: Iterable[int]
     ) -> None:
         self.rows, self.order = rows, order
+        self._tables: dict[tuple[int, int], Index] = {}
         self.sources = []
         for place, shape in keys:
             array = arrays[place.store][:, place.start : place.stop]
@@ -239,6 +240,34 @@ class _Slices:
         columns = [np.asarray(self.rows.sizes)[order]]
         columns += [np.asarray(self._first(place, order, turns)) for _, place in self.sources]
         return np.stack(np.broadcast_arrays(*columns), axis=1).astype(np.int64)
+
+    def run(
+        self, kernel: Any, shares: list[tuple[int, int]], fixed: Sequence[Array], totals: Sequence[Array]
+    ) -> None:
+        """Run a kernel that is a loop, with one thread for each share of the sequences.
+
+        fixed: what all of them read. totals: what each adds to, added up in the order of the shares.
+        """
+        arrays = [array for array, _ in self.sources]
+        own = [totals, *([np.zeros_like(total) for total in totals] for _ in shares[1:])]
+        together(
+            [
+                partial(kernel, self._table_of(share), *arrays, *fixed, *mine)
+                for share, mine in zip(shares, own, strict=True)
+            ]
+        )
+        for mine in own[1:]:
+            for total, part in zip(totals, mine, strict=True):
+                total += part
+
+    def _table_of(self, share: tuple[int, int]) -> Index:
+        """The table for some of the sequences, whose rows stand side by side in every slice."""
+        if share not in self._tables:
+            start, stop = share
+            table = self.table[self.table[:, 0] > start] + start
+            table[:, 0] = np.minimum(table[:, 0] - start, stop) - start
+            self._tables[share] = table
+        return self._tables[share]
 
     def __iter__(self) -> Iterator[tuple[Array, ...]]:
         for turn, t in enumerate(self.order):

@@ -9,7 +9,7 @@ from tinyseq.backend import Array, backend, words_of
 from tinyseq.backend.symbols import POINTWISE
 from tinyseq.scan.emitters.numba.emitter import NumbaEmitter
 from tinyseq.scan.emitters.numba.kernels import emitter_name, load_kernels
-from tinyseq.scan.emitters.numba.products import BLAS, packed, packing_pays
+from tinyseq.scan.emitters.numba.products import BLAS, packed, packing_pays, shares_of
 from tinyseq.scan.emitters.numpy.emitter import Emitter
 from tinyseq.scan.graph import ancestors
 from tinyseq.scan.memory.places import Kind
@@ -51,6 +51,7 @@ class Program:
     kernel_source = ""
     operations = 0
     dtype = ""  # of kernels
+    has_whole_loops = False
 
     def __init__(self, traced: Trace, library: Any, options: Options | None = None) -> None:
         options = options or Options()
@@ -81,6 +82,7 @@ class Program:
         self._whole = self._functions
         if isinstance(emitter, NumbaEmitter) and options.whole:
             self._whole = _compiled(emitter.whole_source, library, kernels)
+            self.has_whole_loops = bool(emitter.loops)
         self.workspaces = Pool(
             lambda: Workspace(Memory(self.forward_stores, words, library), self.forward_keys)
         )
@@ -137,7 +139,10 @@ class Program:
         """A workspace, borrowed and ready for a forward pass over these rows."""
         workspace: Workspace = self.workspaces.take(rows)
         workspace.prepare(rows)
-        workspace.packs = self.dtype != "" and packing_pays(self.operations * rows.batch, rows.total)
+        shares = shares_of(rows.total, rows.batch, self.operations) if self.has_whole_loops else 1
+        workspace.shares = rows.shares(shares)
+        operations = self.operations * rows.batch
+        workspace.packs = self.dtype != "" and packing_pays(operations, rows.total, shares)
         workspace.pack, workspace.product = packed(self.dtype) if workspace.packs else BLAS
         return workspace
 

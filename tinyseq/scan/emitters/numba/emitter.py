@@ -133,10 +133,11 @@ class NumbaEmitter(Emitter):
         if calls:
             name = "forward_loop" if region is Region.STEP else "backward_loop"
             sliced = list(f.keys.values())
-            fixed = list(dict.fromkeys([a for _, arguments in calls for a in arguments if a not in sliced]))
-            self.kernels[name] = _loop_kernel(name, sliced, fixed, calls)
-            direction = steps.removesuffix("_steps")
-            call = f"{name}({', '.join([f'{direction}_table', f'*{direction}_slices', *fixed])})"
+            given = list(dict.fromkeys([a for _, arguments in calls for a in arguments if a not in sliced]))
+            totals = [a for a in given if a in f.totals]
+            fixed = [a for a in given if a not in f.totals]
+            self.kernels[name] = _loop_kernel(name, sliced, [*fixed, *totals], calls)
+            call = f"run.{name}({name}, [{', '.join(fixed)}], [{', '.join(totals)}])"
             self.loops[indented(text)] = indented([*text[:1], call])
         return text
 

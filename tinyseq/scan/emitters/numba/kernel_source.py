@@ -115,6 +115,7 @@ class Kernel:
         """The kernel's variable for a sum over all rows of all steps."""
         outer = self.f.name(("value", s.id), s.name or "total")
         self.f.parameter_lines.append(f"{outer} = xp.zeros({s.shape}, xp.{s.dtype})")
+        self.f.totals.append(outer)
         self.arguments.append(outer)
         self.parameters.append(self.scope.name(("total", s.id), outer))
         return self.parameters[-1]

@@ -5,7 +5,6 @@ the matrix is sorted once, into panels of as many columns as two vectors hold.
 """
 
 import hashlib
-import os
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -13,11 +12,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tinyseq.backend.threads import threads
 from tinyseq.scan.emitters.numba.kernels import HEADER, load_kernels
 
 Array = np.ndarray[Any, Any]
 # With more threads than one, BLAS is faster on a product of more additions and multiplications than this.
 MOST_OPERATIONS = 8e6
+# A further thread pays from so many operations on for each, of all steps: it takes 50 microseconds to begin.
+LEAST_OPERATIONS = 2e7
+OTHER_OPERATIONS = 2000  # what else is done for a row of a step costs about as much as so many of a product
 LEAST_ROWS = 64  # of all steps together: for fewer, packing costs more than it saves
 
 # numba looks for changes in the file of a kernel, not in what that imports.
@@ -107,17 +110,15 @@ class Products(NamedTuple):
 BLAS = Products(np.ascontiguousarray, np.matmul)
 
 
-def packing_pays(operations: float, rows: int) -> bool:
-    """Whether BLAS is slower. operations: of a step's largest product; rows: of all steps."""
-    return rows >= LEAST_ROWS and (blas_threads() == 1 or operations <= MOST_OPERATIONS)
+def packing_pays(operations: float, rows: int, shares: int) -> bool:
+    """Whether BLAS is slower. operations: of a step's largest product; rows: of all steps; shares: our threads."""
+    return rows >= LEAST_ROWS and (shares == threads() or operations <= MOST_OPERATIONS)
 
 
-@lru_cache(1)
-def blas_threads() -> int:
-    """How many threads NumPy's BLAS uses, as far as the environment tells."""
-    given = (os.environ.get(name, "") for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"))
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return next((int(text) for text in given if text.isdigit()), None) or cores or 1
+def shares_of(rows: int, batch: int, operations: float) -> int:
+    """How many threads pay for a loop. rows: of all steps; operations: of the largest product, for a row."""
+    most = int(rows * (operations + OTHER_OPERATIONS) // LEAST_OPERATIONS)
+    return max(1, min(threads(), batch, most))
 
 
 @lru_cache(2)

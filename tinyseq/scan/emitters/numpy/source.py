@@ -33,6 +33,7 @@ class Function:
     used: set[str] = field(default_factory=lambda: set(RESERVED))
     keys: dict[Key, str] = field(default_factory=dict)  # of its loop, in order of first use
     parameter_lines: list[str] = field(default_factory=list)
+    totals: list[str] = field(default_factory=list)  # what kernels add the rows of all steps to
 
     def name(self, key: Any, wish: str) -> str:
         """The variable of `key`: as wished, if that is free."""

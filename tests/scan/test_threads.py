@@ -1,0 +1,116 @@
+"""Loops that are kernels, with several threads: the same numbers as with one, and the same ones every time."""
+
+import os
+import sys
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tinyseq
+from tinyseq import Sequences, Tensor
+from tinyseq.backend.threads import together
+from tinyseq.nn import Parameter
+from tinyseq.ops import sigmoid, tanh
+from tinyseq.scan.emitters.numba import products
+from tinyseq.scan.memory.workspace import rows_of
+
+LENGTHS = st.lists(st.integers(1, 9), min_size=2, max_size=12)
+
+
+@given(lengths=LENGTHS, count=st.integers(1, 5), reverse=st.booleans())
+def test_shares_hold_every_sequence_once_and_are_about_equal(
+    lengths: list[int], count: int, reverse: bool
+) -> None:
+    layout = Sequences.from_list([np.zeros((n, 1)) for n in lengths]).layout
+    shares = rows_of(layout.sizes, reverse).shares(count)
+    ordered = sorted(lengths, reverse=True)
+    assert [i for start, stop in shares for i in range(start, stop)] == list(range(len(lengths)))
+    steps = [sum(ordered[start:stop]) for start, stop in shares]
+    assert len(shares) <= count
+    assert max(steps) <= sum(lengths) / count + ordered[0]
+
+
+def test_tasks_run_together_and_the_first_here() -> None:
+    barrier, names = threading.Barrier(2, timeout=30), []
+
+    def task() -> None:
+        barrier.wait()
+        names.append(threading.current_thread().name)
+
+    together([task, task])
+    assert threading.current_thread().name in names
+    assert len(set(names)) == 2
+
+
+def test_an_error_in_a_thread_arrives_after_all_have_ended() -> None:
+    ended = threading.Event()
+
+    def fails() -> None:
+        raise ValueError("of a task")
+
+    with pytest.raises(ValueError, match="of a task"):
+        together([fails, ended.set])
+    assert ended.is_set()
+    with pytest.raises(ValueError, match="of a task"):
+        together([ended.set, fails])
+
+
+@pytest.mark.skipif(not hasattr(os, "fork") or sys.platform == "darwin", reason="processes are not forked here")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+def test_a_forked_process_makes_threads_of_its_own() -> None:
+    together([lambda: None, lambda: None])
+    child = os.fork()
+    if child == 0:
+        together([lambda: None, lambda: None])
+        os._exit(7)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+
+
+@pytest.fixture(scope="module")
+def cell() -> tuple[dict[str, Parameter], object]:
+    """A step with a product, sums over rows for its gradients, and two states."""
+    rng = np.random.default_rng(0)
+    shapes = {"w": (3, 8), "u": (8, 8), "b": (8,), "v": (8, 8)}
+    p = {name: Parameter(rng.normal(size=shape) * 0.4, dtype=np.float64) for name, shape in shapes.items()}
+
+    def step(x: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        h, c = state
+        f = sigmoid(x @ p["w"] + h @ p["u"] + p["b"])
+        c = f * c + (1 - f) * tanh(h @ p["v"] + p["b"])
+        return f * tanh(c), (f * tanh(c), c)
+
+    return p, step
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@given(lengths=LENGTHS, seed=st.integers(0, 2**32 - 1))
+def test_threads_change_no_number(cell: object, reverse: bool, lengths: list[int], seed: int) -> None:
+    """Values are the same to the last bit; sums over rows are taken in another order."""
+    pytest.importorskip("numba")
+    p, step = cell  # type: ignore[misc]
+    rng = np.random.default_rng(seed)
+    rows = [rng.normal(size=(16 * n, 3)) for n in lengths]
+    weights = rng.normal(size=(sum(map(len, rows)), 8))
+
+    def results(threads: int) -> list[np.ndarray]:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("TINYSEQ_EMITTER", "numba")
+            patch.setattr(products, "threads", lambda: threads)
+            patch.setattr(products, "LEAST_OPERATIONS", 1.0)
+            xs = Sequences.from_list(rows)
+            x = Tensor(xs.data.numpy(), requires_grad=True)
+            start = [Tensor(np.full((len(rows), 8), v), requires_grad=True) for v in (0.1, -0.2)]
+            for leaf in p.values():
+                leaf.grad = None
+            ys, last = tinyseq.scan(step, xs.with_data(x), tuple(start), reverse=reverse)
+            ((ys.data * weights).sum() + last[0].sum() * 0.5 + (last[1] * last[1]).sum()).backward()
+            values = [ys.data, *last, x.grad, *[s.grad for s in start], *[leaf.grad for leaf in p.values()]]
+            return [np.array(v.numpy() if isinstance(v, Tensor) else v) for v in values]
+
+    one, three, again = results(1), results(3), results(3)
+    for a, b, c in zip(one, three, again, strict=True):
+        np.testing.assert_allclose(b, a, rtol=1e-12, atol=1e-12)
+        np.testing.assert_array_equal(b, c)
