@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import tinyseq
 from tinyseq import Sequences, Tensor
+from tinyseq.backend import threads as in_threads
 from tinyseq.backend.threads import together
 from tinyseq.nn import Parameter
 from tinyseq.ops import sigmoid, tanh
@@ -58,7 +59,9 @@ def test_an_error_in_a_thread_arrives_after_all_have_ended() -> None:
         together([ended.set, fails])
 
 
-@pytest.mark.skipif(not hasattr(os, "fork") or sys.platform == "darwin", reason="processes are not forked here")
+@pytest.mark.skipif(
+    not hasattr(os, "fork") or sys.platform == "darwin", reason="processes are not forked here"
+)
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
 def test_a_forked_process_makes_threads_of_its_own() -> None:
     together([lambda: None, lambda: None])
@@ -114,3 +117,46 @@ def test_threads_change_no_number(cell: object, reverse: bool, lengths: list[int
     for a, b, c in zip(one, three, again, strict=True):
         np.testing.assert_allclose(b, a, rtol=1e-12, atol=1e-12)
         np.testing.assert_array_equal(b, c)
+
+
+@given(
+    sizes=st.tuples(st.integers(1, 40), st.integers(1, 20), st.integers(1, 40)),
+    turned=st.tuples(st.booleans(), st.booleans()),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_a_divided_product_is_the_product(
+    sizes: tuple[int, int, int], turned: tuple[bool, bool], seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    rows, depth, columns = sizes
+    a = rng.normal(size=(depth, rows)).T if turned[0] else rng.normal(size=(rows, depth))
+    b = rng.normal(size=(columns, depth)).T if turned[1] else rng.normal(size=(depth, columns))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(in_threads, "threads", lambda: 3)
+        patch.setattr(in_threads, "BLAS_TAKES_ONE", 0)
+        patch.setattr(in_threads, "LEAST_PRODUCT", 0)
+        np.testing.assert_allclose(in_threads.matmul(a, b), np.matmul(a, b), rtol=1e-13, atol=1e-13)
+        wide = np.full((rows, columns + 2), 7.0)
+        in_threads.matmul(a, b, out=wide[:, 1:-1])
+        np.testing.assert_allclose(wide[:, 1:-1], np.matmul(a, b), rtol=1e-13, atol=1e-13)
+        assert (wide[:, [0, -1]] == 7).all()
+        with pytest.raises(ValueError, match="mismatch"):
+            in_threads.matmul(a, np.ones((depth + 1, 2)))
+
+
+def test_blas_has_its_threads_again_when_the_last_user_is_done() -> None:
+    blas = in_threads.blas
+    if blas.get is None or blas.set is None:
+        pytest.skip("NumPy has no OpenBLAS of its own here, whose threads could be set")
+    before = blas.get()
+    blas.set(2)
+    try:
+        with blas.with_one_thread() as able:
+            assert able
+            assert blas.get() == 1
+            with pytest.raises(KeyError), blas.with_one_thread():
+                raise KeyError
+            assert blas.get() == 1
+        assert blas.get() == 2
+    finally:
+        blas.set(before)

@@ -5,6 +5,11 @@ from collections.abc import Callable
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+import numpy as np
+
+from tinyseq.backend.threads import BLAS_TAKES_ONE
+from tinyseq.backend.threads import matmul as matmul_in_threads
+
 # Whatever the two libraries spell alike. A word that is not here fails on the first run with NumPy,
 # not when somebody first asks for a second derivative or a trace.
 SHARED = tuple(
@@ -51,12 +56,14 @@ def array_words(
     """
 
     # A product and its gradient need these three. As methods they cost a third of what the functions do.
+    large = matmul_in_threads if library is np else library.matmul
+
     def matmul(a: Any, b: Any) -> Any:
         if b.ndim == 2 and a.ndim == 2:
-            return a.dot(b)
+            return a.dot(b) if a.size * b.shape[1] <= BLAS_TAKES_ONE else large(a, b)
         if b.ndim == 2 and a.ndim > 2:  # one matrix for all: one large product, not many small ones
             lead, length = a.shape[:-1], a.shape[-1]
-            return a.reshape((math.prod(lead), length)).dot(b).reshape((*lead, b.shape[1]))
+            return large(a.reshape((math.prod(lead), length)), b).reshape((*lead, b.shape[1]))
         return library.matmul(a, b)
 
     def transpose(x: Any, axes: tuple[int, ...]) -> Any:

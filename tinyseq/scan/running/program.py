@@ -5,8 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from tinyseq.backend import Array, backend, words_of
 from tinyseq.backend.symbols import POINTWISE
+from tinyseq.backend.threads import blas, matmul
 from tinyseq.scan.emitters.numba.emitter import NumbaEmitter
 from tinyseq.scan.emitters.numba.kernels import emitter_name, load_kernels
 from tinyseq.scan.emitters.numba.products import BLAS, packed, packing_pays, shares_of
@@ -154,7 +157,8 @@ class Program:
     ) -> list[Array]:
         """The outputs (all rows), as new arrays, from the states that the workspace holds."""
         self._give(workspace, self.traced.inputs, inputs)
-        outputs = self._function(workspace, "forward")(parameters, workspace)
+        with blas.with_one_thread():
+            outputs = self._function(workspace, "forward")(parameters, workspace)
         return [
             y.reshape(workspace.total, *s.shape[1:])
             for y, s in zip(outputs, self.traced.outputs, strict=True)
@@ -177,7 +181,8 @@ class Program:
             carries = [scratch.arrays[s].reshape(2, rows.batch, s.width) for s in self.storage.carry_stores]
             for carry, d in zip(carries, d_finals, strict=True):
                 carry[...] = 0 if d is None else d.reshape(1, rows.batch, -1)
-            d_inputs, d_parameters = self._function(workspace, "backward")(run.parameters, workspace)
+            with blas.with_one_thread():
+                d_inputs, d_parameters = self._function(workspace, "backward")(run.parameters, workspace)
             d_states = [self._last_carried(carry, rows) for carry in carries]
         finally:
             self.scratches.give(scratch)
@@ -220,7 +225,7 @@ def _compiled(source: str, library: Any, kernels: dict[str, Any]) -> dict[str, A
     """The functions that the source defines, over one array library; tracebacks show its lines."""
     words = backend(library.__name__).words  # NumPy itself has no erf
     scope = {name: getattr(words, name) for name in POINTWISE}
-    scope |= {name: getattr(library, name) for name in ("matmul", "copyto")}
+    scope |= {"copyto": library.copyto, "matmul": matmul if library is np else library.matmul}
     scope |= kernels | {"xp": library, "inf": float("inf"), "nan": float("nan")}
     name = f"<compiled step {abs(hash(source)):x}>"
     linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinyseq.backend.threads import threads
+from tinyseq.backend.threads import matmul, threads
 from tinyseq.scan.emitters.numba.kernels import HEADER, load_kernels
 
 Array = np.ndarray[Any, Any]
@@ -107,7 +107,7 @@ class Products(NamedTuple):
     product: Callable[[Array, Any, Array], Any]
 
 
-BLAS = Products(np.ascontiguousarray, np.matmul)
+BLAS = Products(np.ascontiguousarray, matmul)
 
 
 def packing_pays(operations: float, rows: int, shares: int) -> bool:

@@ -146,6 +146,8 @@ class Emitter:
         a = [
             self.value(i, f, Region.REST if i.__class__ is Symbol and i.is_row else region) for i in s.inputs
         ]
+        if s.op == "matmul":
+            return f"matmul({a[0]}, {a[1]})"
         if s.op in OPERATORS and len(a) == 2:
             return f"{a[0]} {OPERATORS[s.op]} {a[1]}"
         if s.op == "transpose" and s.ndim == 2:
