@@ -1,4 +1,4 @@
-"""Loops that are kernels, with several threads: the same numbers as with one, and the same ones every time."""
+"""Loops and products with several threads: the same numbers as with one, and the same every time."""
 
 import os
 import sys

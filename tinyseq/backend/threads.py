@@ -1,7 +1,7 @@
 """Threads of our own, which sleep while they wait, for compiled loops and for large products.
 
-NumPy's BLAS has threads as well, which spin while they wait: beside them, or beside the threads of other programs,
-everything takes longer. So BLAS computes with one thread here, and a large product is divided among ours.
+NumPy's BLAS has threads as well, which spin while they wait: beside them, or beside other programs, all takes
+longer. So BLAS computes with one thread here, and a large product is divided among ours.
 """
 
 import ctypes
@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import lru_cache, partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -106,9 +107,7 @@ def matmul(a: Any, b: Any, out: Any = None) -> Any:
             out = np.empty((a.shape[0], b.shape[1]), a.dtype)
         by_rows = a.shape[0] >= b.shape[1]
         edges = [len(out if by_rows else out.T) * i // threads() for i in range(threads() + 1)]
-        parts = [
-            slice(start, stop) for start, stop in zip(edges[:-1], edges[1:], strict=True) if stop > start
-        ]
+        parts = [slice(start, stop) for start, stop in pairwise(edges) if stop > start]
         if by_rows:
             tasks = [partial(np.matmul, a[part], b, out=out[part]) for part in parts]
         else:

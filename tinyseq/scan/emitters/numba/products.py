@@ -111,7 +111,7 @@ BLAS = Products(np.ascontiguousarray, matmul)
 
 
 def packing_pays(operations: float, rows: int, shares: int) -> bool:
-    """Whether BLAS is slower. operations: of a step's largest product; rows: of all steps; shares: our threads."""
+    """Whether BLAS is slower. operations: of a step's largest product; rows: of all; shares: threads."""
     return rows >= LEAST_ROWS and (shares == threads() or operations <= MOST_OPERATIONS)
 
 
