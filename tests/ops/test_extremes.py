@@ -332,3 +332,11 @@ def test_refusals_name_the_op_and_the_shapes(call: Callable[[Tensor], Any], mess
 def test_an_index_out_of_bounds_stays_an_index_error() -> None:
     with pytest.raises(IndexError, match=r"getitem\(\) of shapes \(2,\), index=5: index 5 is out of bounds"):
         Tensor([1.0, 2.0])[5]
+
+
+@pytest.mark.parametrize("target", [-1, 3])
+def test_a_target_that_is_no_class_is_refused(target: int) -> None:
+    """-1 would be read as the last class, in silence."""
+    with pytest.raises(DataError, match=f"targets from 0 to 2, one of 3 classes; got .*{target}"):
+        ops.softmax_cross_entropy(np.zeros((2, 3)), np.array([1, target]))
+    assert ops.softmax_cross_entropy(np.zeros((0, 3)), np.zeros(0, int)).shape == (0,)

@@ -10,6 +10,10 @@ from collections import Counter
 import pytest
 from registry_fuzz import attacks, attempt, memory, outcome
 
+import tinyseq
+from tinyseq.errors import TinyseqError
+from tinyseq.registry import run_file
+
 COUNT = 2500
 FILES = {"loaded", "DataError", "PluginError"}
 
@@ -63,3 +67,10 @@ def test_forged_headers(described, tmp_path):
 def test_a_header_nested_a_million_deep(tmp_path):
     text = b"[" * 10**6
     assert outcome(tmp_path / "file", struct.pack("<Q", len(text)) + text) == "DataError"
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "a\0b", "a\ud800b", "", "."])
+def test_names_that_no_file_has(name, tmp_path):
+    for read in (tinyseq.load, tinyseq.describe, run_file.read):
+        with pytest.raises(TinyseqError):
+            read(tmp_path / name if name else name)

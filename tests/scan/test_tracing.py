@@ -119,7 +119,8 @@ REFUSALS = [
         captures,
         TraceError,
         "multiply() met an array in the middle of a step that is being compiled. A step may use its "
-        "inputs, its state and the Parameters of its cell: make the array a Parameter, or an input.",
+        "inputs, its state, and Tensors: make the array a Tensor, tinyseq.Tensor(array), before the step, "
+        "or a Parameter if it is to be trained, or an input.",
     ),
     (numpy_function, TypeError, "Use tinyseq.ops.tanh"),
     (

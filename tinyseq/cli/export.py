@@ -1,6 +1,7 @@
 """tinyseq export: a trained model for other programs."""
 
 import argparse
+import os
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +43,8 @@ def run(args: argparse.Namespace) -> None:
     """Write the file."""
     if args.file.suffix not in (".onnx", ".py"):
         raise ConfigError(f"{args.file}: say by its ending what to write, NAME.onnx or NAME.py.")
-    path: Path = args.model / MODEL if args.model.is_dir() else args.model
-    if not path.is_file():
+    path: Path = args.model / MODEL if os.path.isdir(args.model) else args.model
+    if not os.path.isfile(path):
         raise DataError(f"There is no model {path}.")
     model = load(path)
     if args.file.suffix == ".onnx":

@@ -1,6 +1,7 @@
 """The models behind `demo`, `train-lm`, `train` and `sample`, which predict the next symbol of a text."""
 
 import itertools
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -150,8 +151,8 @@ def saved_notes(directory: Path, command: str, key: str) -> dict[str, Any]:
 def open_model(directory: Path) -> tuple[SequenceModel, Vocabulary]:
     """The best model in a directory of a saved run, and its vocabulary; DataError for any other."""
     path = directory / MODEL
-    if not path.is_file():
-        if (directory / CHECKPOINT).is_file():
+    if not os.path.isfile(path):
+        if os.path.isfile(directory / CHECKPOINT):
             raise DataError(f"The run in {directory} has finished no epoch: go on with it by --resume.")
         raise DataError(
             f"There is no model in {directory}: train one with tinyseq train-lm --save {directory}."

@@ -1,6 +1,7 @@
 """tinyseq replay: a run again, from its receipt."""
 
 import argparse
+import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train again, compare, and tell."""
-    path = args.receipt / "receipt.json" if args.receipt.is_dir() else args.receipt
+    path = args.receipt / "receipt.json" if os.path.isdir(args.receipt) else args.receipt
     receipt = read_receipt(path)
     notes = receipt["run"]
     if "settings" not in notes and "run" not in notes:

@@ -2,6 +2,7 @@
 
 import argparse
 import inspect
+import os
 import time
 import tomllib
 from collections.abc import Callable
@@ -55,7 +56,7 @@ def run(args: argparse.Namespace) -> None:
         raise ConfigError("Which recipe? tinyseq run --list shows them.")
     recipe = recipes[args.recipe]
     options = checked(args.recipe, recipe, dict(args.options))
-    if args.data is not None and not args.data.exists() and not Path(f"{args.data}.gz").exists():
+    if args.data is not None and not os.path.exists(args.data) and not os.path.exists(f"{args.data}.gz"):
         raise ConfigError(f"There is no {args.data} to read data from: check the path.")
     started = time.perf_counter()
     recipe(args.data, **options)

@@ -1,6 +1,7 @@
 """What the commands that train have in common, from the first line to Ctrl-C."""
 
 import hashlib
+import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -65,7 +66,7 @@ def fingerprint(text: str) -> str:
 
 def require_fresh(directory: Path | None) -> None:
     """Raise ConfigError if there is a run in the directory, which a new one would overwrite."""
-    if directory is not None and (directory / CHECKPOINT).exists():
+    if directory is not None and os.path.exists(directory / CHECKPOINT):
         raise ConfigError(
             f"{directory} already holds a run: go on with it by --resume, or choose another directory."
         )

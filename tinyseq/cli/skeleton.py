@@ -1,5 +1,6 @@
 """A new package for a plugin: complete, tested, and ready to be installed."""
 
+import os
 import re
 from importlib.resources import files
 from keyword import iskeyword
@@ -36,7 +37,7 @@ def write(kind: str, name: str, package: str | None = None, *, folder: Path = Pa
             f"say '{package}:{name}'."
         )
     root = folder / package
-    if root.exists():
+    if os.path.exists(root):
         raise ConfigError(f"{root} is already there, and nothing is overwritten: move it, or use --package.")
     texts = contents(kind, name, package)
     try:

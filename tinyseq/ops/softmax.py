@@ -5,7 +5,7 @@ from typing import Any
 
 from tinyseq.backend.blocks import by_rows
 from tinyseq.engine import primitive
-from tinyseq.errors import ShapeError
+from tinyseq.errors import DataError, ShapeError
 from tinyseq.ops._axes import Axis, axes_of
 from tinyseq.ops.half import in_float32
 from tinyseq.ops.reduce import is_over_nothing
@@ -75,6 +75,11 @@ def _softmax_cross_entropy(xp, logits, targets):
             f"softmax_cross_entropy() of logits {tuple(shape)} needs targets of shape {tuple(shape[:-1])}, "
             f"one class for each row; got {tuple(targets.shape)}."
         )
+    if xp.name == "numpy" and targets.size and not (targets.min() >= 0 and targets.max() < shape[-1]):
+        raise DataError(
+            f"softmax_cross_entropy() takes targets from 0 to {shape[-1] - 1}, one of {shape[-1]} classes; "
+            f"got {targets.min()} to {targets.max()}. The loss CrossEntropy has an ignore_index."
+        )
 
     def losses(x, t):
         _, shift, _, total = _exponentials(xp, x, -1)
@@ -96,7 +101,8 @@ def _softmax_cross_entropy(xp, logits, targets):
 def softmax_cross_entropy(logits: Any, targets: Any) -> Any:
     """-log softmax(logits)[target] for every row; no matrix of probabilities is kept.
 
-    logits: (..., classes). targets: integers (...) in [0, classes), not checked here. Result: (...), in nats.
-    Raises ShapeError if there is not one target for each row.
+    logits: (..., classes). targets: integers (...) in [0, classes). Result: (...), in nats.
+    Raises ShapeError if there is not one target for each row; DataError on NumPy for a target that is no
+    class (of a device one would have to wait for the answer: the loss CrossEntropy looks beforehand).
     """
     return _softmax_cross_entropy(logits, targets)

@@ -131,7 +131,7 @@ def open_container(path: str | os.PathLike[str], *, verify: bool = True) -> Iter
 
 def check_header(path: Path) -> None:
     """Refuse a header that is not there, or that would take memory without bounds."""
-    if not path.is_file():
+    if not os.path.isfile(path):  # pathlib raises for names that no file system holds
         raise DataError(f"There is no file {path}.")
     try:
         with open(path, "rb") as file:

@@ -74,11 +74,7 @@ def between(low: float, high: float = math.inf) -> Rule:
 
 def existing_file(value: Any, folder: Path) -> str:
     """A rule for a path, from the folder of the run file on."""
-    return (
-        ""
-        if "\0" not in value and (folder / value).is_file()
-        else f"names {brief(value)}, and there is no such file."
-    )
+    return "" if os.path.isfile(folder / value) else f"names {brief(value)}, and there is no such file."
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,15 +167,18 @@ def _text(path: Path) -> str:
     try:
         with open(path, "rb") as file:
             raw = file.read(MAX_BYTES + 1)
-        if len(raw) > MAX_BYTES:
-            raise DataError(
-                f"{path} has more than {MAX_BYTES:,} bytes: a run file describes data, it holds none."
-            )
+    except ValueError as error:  # a NUL, or half of a surrogate pair
+        raise DataError(f"There is no file {str(path)!r}: no file has such a name ({error}).") from None
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}.") from None
+    if len(raw) > MAX_BYTES:
+        raise DataError(
+            f"{path} has more than {MAX_BYTES:,} bytes: a run file describes data, it holds none."
+        )
+    try:
         return raw.decode()
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not UTF-8 text: {error.reason} at offset {error.start}.") from None
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}.") from None
 
 
 def _sections(document: dict[str, Any], folder: Path) -> tuple[Run, list[Mistake]]:
