@@ -247,8 +247,8 @@ def _mixed(name: str, args: tuple[Any, ...]) -> Exception:
     if "trace" in names:
         return TraceError(
             f"{name}() met an array in the middle of a step that is being compiled. A step may use its "
-            "inputs, its state, and Tensors: make the array a Tensor, tinyseq.Tensor(array), before the step, "
-            "or a Parameter if it is to be trained, or an input."
+            "inputs, its state, and Tensors: make the array a Tensor, tinyseq.Tensor(array), before the "
+            "step, or a Parameter if it is to be trained, or an input."
         )
     return MixedBackendsError(
         f"{name}() was given arrays of two backends ({', '.join(dict.fromkeys(names))}). Move one of them: "
