@@ -29,7 +29,6 @@ from tinyseq.registry import emitters as emitters
 from tinyseq.registry import heads as heads
 from tinyseq.registry import initializers as initializers
 from tinyseq.registry import layers as layers
-from tinyseq.registry import load as load
 from tinyseq.registry import losses as losses
 from tinyseq.registry import metrics as metrics
 from tinyseq.registry import models as models
@@ -43,5 +42,7 @@ from tinyseq.scan import detach as detach
 from tinyseq.scan import explain as explain
 from tinyseq.scan import scan as scan
 from tinyseq.sequences import Sequences as Sequences
+from tinyseq.tasks import Predictor as Predictor
+from tinyseq.tasks import load as load
 
 __version__ = "0.1.0"

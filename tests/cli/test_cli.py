@@ -185,7 +185,18 @@ def test_help_and_version(command, refused):
     assert command("--version") == (0, f"tinyseq {tinyseq.__version__}\n", "")
     code, out, _ = command("--help")
     assert code == 0
-    commands = ["demo", "run", "train-lm", "sample", "train", "check", "export", "replay", "plugins"]
+    commands = [
+        "demo",
+        "run",
+        "train-lm",
+        "sample",
+        "train",
+        "check",
+        "predict",
+        "export",
+        "replay",
+        "plugins",
+    ]
     assert re.findall(r"^    (\S+) ", out, re.M) == commands
     for name in commands:
         assert command(name, "--help")[0] == 0

@@ -15,7 +15,7 @@ def show_table(rows: Iterable[tuple[str, str]]) -> None:
         print(f"{name:<{width}}   {value}", flush=True)
 
 
-def epoch_printer(epochs: int) -> Callable[[Trainer, Epoch], None]:
+def epoch_printer(epochs: int, targets: str = "chars") -> Callable[[Trainer, Epoch], None]:
     """A function for `Trainer(after_epoch=...)` that prints one line per epoch."""
     digits = len(str(epochs))
 
@@ -29,7 +29,7 @@ def epoch_printer(epochs: int) -> Callable[[Trainer, Epoch], None]:
                 f"{name} {value:.{2 if name == 'perplexity' else 4}f}"
                 for name, value in epoch.metrics.items()
             ),
-            f"{rate:>7,.0f} chars/s",
+            f"{rate:>7,.0f} {targets}/s",
             f"{duration(epoch.seconds):>7}",
             "" if epoch.best else "no better",
         ]

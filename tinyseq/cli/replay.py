@@ -45,6 +45,11 @@ def run(args: argparse.Namespace) -> int:
             f"{path} is of a run in code, which only its code can make again: compare its hash of the "
             "weights."
         )
+    if "task" in (notes.get("run") or {}).get("data", {}):
+        raise ConfigError(
+            f"{path} is of a run on labelled examples, which replay cannot make again yet: run tinyseq train "
+            "in another directory, and compare the weights that the receipts name."
+        )
     text = _text(path, notes, args.text)
     with tempfile.TemporaryDirectory() as folder:
         training, corpus = _again(path, notes, text, Path(folder))
@@ -90,8 +95,9 @@ def _again(path: Path, notes: dict[str, Any], text: str, folder: Path) -> tuple[
             corpus = Corpus.cut(text, settings)
             return trainer(settings, corpus, directory=directory, notes=notes), corpus
         parts = notes["run"]
-        described = Run(parts["model"], Data(**parts["data"]), Options(**parts["training"]))
-        corpus = Corpus.cut(text, described.data)
+        data = Data(**parts["data"])
+        described = Run(parts["model"], data, Options(**parts["training"]))
+        corpus = Corpus.cut(text, data)
         random.seed(described.training.seed)
         model = build(described.model_config(vocabulary_size=len(corpus.vocabulary)))
         optimizer = build(described.training.optimizer, parameters=model)

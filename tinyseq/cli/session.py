@@ -16,18 +16,19 @@ from tinyseq.training.trainer import CHECKPOINT
 
 def carry_out(
     training: Trainer,
-    corpus: Corpus,
+    corpus: Any,
     rows: Sequence[tuple[str, str]],
     *,
     epochs: int,
     resume: bool,
     resume_with: Sequence[str],
     option: str,
+    use: str | None = None,
 ) -> None:
     """Show `rows`, train until `epochs` epochs are done, and say how to go on.
 
     `resume_with` are the words of the command that resumes the run, `option` where its epochs were said, with
-    a place for another number.
+    a place for another number; `use` is a line about what can be done with the model.
     """
     if resume:
         training.resume()
@@ -46,7 +47,9 @@ def carry_out(
         if training.directory is None:
             raise KeyboardInterrupt(f"{reason}; nothing was saved, for want of a directory.") from None
         raise KeyboardInterrupt(f"{reason}; go on with: tinyseq {shlex.join(resume_with)}") from None
-    if training.directory is not None:
+    if use is not None:
+        print(f"\n{use}")
+    elif training.directory is not None:
         print(f'\nLet it write: tinyseq sample {shlex.quote(str(training.directory))} --prompt "..."')
 
 

@@ -1,6 +1,8 @@
 """tinyseq train and tinyseq check: a run that a TOML file describes."""
 
 import argparse
+import hashlib
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -8,14 +10,16 @@ from typing import Any
 from tinyseq import random
 from tinyseq.cli.arguments import WRONG, Formatter
 from tinyseq.cli.console import epoch_printer
-from tinyseq.cli.language_model import Corpus, saved_notes, trainer_of
+from tinyseq.cli.labelled import mistake_in, parts_of
+from tinyseq.cli.language_model import MODEL, Corpus, saved_notes, trainer_of
 from tinyseq.cli.session import carry_out, fingerprint, require_fresh, require_same_text, text_rows
 from tinyseq.data import demo_text, read_text
-from tinyseq.errors import ConfigError
+from tinyseq.errors import ConfigError, DataError
 from tinyseq.registry import build
-from tinyseq.registry.run_file import Run
+from tinyseq.registry.run_file import Labelled, Run
 from tinyseq.registry.run_file import check as mistakes_in
 from tinyseq.registry.run_file import read as read_run
+from tinyseq.training import SaveBest, Trainer
 
 EXAMPLE = """\
 example of a file:
@@ -66,6 +70,20 @@ def add_parser(commands: Any) -> None:
 def check(args: argparse.Namespace) -> int:
     """Print all mistakes; the exit code tells whether there are any."""
     mistakes = mistakes_in(args.file)
+    if not mistakes and isinstance((run := read_run(args.file)).data, Labelled):
+        parts = parts_of(run.data, args.file.parent)
+        random.seed(run.training.seed)
+        model = build(run.model_config(**parts.task.told()))
+        said = mistake_in(model, parts)
+        known = ["loss", *(model.head.metrics() if hasattr(model, "head") else ())]
+        if run.training.monitor not in known or (parts.valid is None and run.training.monitor != "loss"):
+            said = said or (
+                f"training.monitor: there is no {run.training.monitor!r} to go by; choose from "
+                f"{', '.join(known)}, with validation data."
+            )
+        if said:
+            print(f"{args.file}: {said}")
+            return WRONG
     for mistake in mistakes:
         print(f"{args.file}, {mistake}")
     if not mistakes:
@@ -76,6 +94,8 @@ def check(args: argparse.Namespace) -> int:
 def train(args: argparse.Namespace) -> None:
     """Train, from the start or from where a checkpoint stands."""
     run = read_run(args.file)
+    if isinstance(run.data, Labelled):
+        return _train_labelled(args, run, run.data)
     folder, options = args.file.parent, run.training
     directory = None if options.directory is None else folder / options.directory
     name, text = _text(run, folder)
@@ -114,6 +134,51 @@ def train(args: argparse.Namespace) -> None:
     )
 
 
+def _train_labelled(args: argparse.Namespace, run: Run, data: Labelled) -> None:
+    """The same for a task with examples."""
+    folder, options = args.file.parent, run.training
+    directory = None if options.directory is None else folder / options.directory
+    parts = parts_of(data, folder)
+    files = [folder / name for name in (data.train, data.valid) if name is not None]
+    sha256 = fingerprint("".join(hashlib.sha256(file.read_bytes()).hexdigest() for file in files))
+    notes = {"run": _identity(run), "text": data.train, "sha256": sha256}
+    if args.resume:
+        _require_same_run(args.file, directory, notes)
+    else:
+        require_fresh(directory)
+    random.seed(options.seed)
+    model = build(run.model_config(**parts.task.told()))
+    if mistake := mistake_in(model, parts):
+        raise DataError(f"{args.file}: {mistake}")
+    functions: list[Any] = [epoch_printer(options.epochs, "labels")]
+    if directory is not None:
+        functions.append(SaveBest(directory / MODEL, {"task": parts.task.to_record(), "run": notes["run"]}))
+    training = Trainer(
+        model,
+        build(options.optimizer, parameters=model),
+        clip=options.clip,
+        monitor=options.monitor,
+        patience=options.patience,
+        directory=directory,
+        notes=notes,
+        after_epoch=functions,
+    )
+    labels = parts.task.labels.symbols
+    shown = ", ".join(labels[:6]) + (f" and {len(labels) - 6} more" if len(labels) > 6 else "")
+    count = 0 if parts.valid is None else len(parts.valid.examples)
+    rows = [
+        ("data", f"{data.train}: {len(parts.train.examples):,} to train on, {count:,} to validate on"),
+        ("labels", shown),
+        ("model", f"{args.file}: {model.parameter_count():,} parameters"),
+        ("saved in", "nowhere (no training.directory)" if directory is None else str(directory)),
+    ]
+    carry_out(
+        training, parts, rows, epochs=options.epochs, resume=args.resume,
+        resume_with=["train", str(args.file), "--resume"], option=f"epochs = {{}} in {args.file}",
+        use=None if directory is None else f'echo "..." | tinyseq predict {shlex.quote(str(directory))}',
+    )  # fmt: skip
+
+
 def _text(run: Run, folder: Path) -> tuple[str, str]:
     """The name of the text, and the text."""
     if run.data.text is None:
@@ -126,7 +191,8 @@ def _identity(run: Run) -> dict[str, Any]:
     """What may not change when a run is resumed; how long it is may, and where its files are."""
     options = asdict(run.training)
     kept = {key: options[key] for key in ("seed", "optimizer", "clip")}
-    data = {key: value for key, value in asdict(run.data).items() if key != "text"}
+    paths = ("train", "valid") if isinstance(run.data, Labelled) else ("text",)
+    data = {key: value for key, value in asdict(run.data).items() if key not in paths}
     return {"model": run.model, "data": data, "training": kept}
 
 

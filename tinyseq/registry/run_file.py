@@ -27,7 +27,7 @@ import os
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hints
 
@@ -88,6 +88,33 @@ class Data:
 
 
 @dataclass(frozen=True, slots=True)
+class Labelled:
+    """Files of examples: CoNLL for "tagging" (columns by number), a table with a header for "classification".
+
+    Without `valid`, `valid_fraction` of the examples are kept from training.
+    """
+
+    task: str
+    train: Annotated[str, existing_file]
+    valid: Annotated[str, existing_file] | None = None
+    valid_fraction: Annotated[float, between(0, 1)] = 0.1
+    batch: Annotated[int, between(1)] = 32
+    words: int = 0
+    tags: int = -1
+    text: str = "text"
+    label: str = "label"
+    encoding: str = "utf-8"
+
+
+TOLD: dict[str, dict[str, Any]] = {
+    "language-model": dict.fromkeys(SIZES, 2),
+    "tagging": {"vocabulary_size": 2, "tags": 2, "tag_names": ["O", "B-X"]},
+    "classification": {"vocabulary_size": 2, "classes": 2},
+}
+"""By task, what its data tells, with values to try a model with."""
+
+
+@dataclass(frozen=True, slots=True)
 class Training:
     """How to learn it; `optimizer` is a configuration, `directory` where checkpoints go."""
 
@@ -95,6 +122,7 @@ class Training:
     seed: Annotated[int, between(0)] = 0
     optimizer: dict[str, Any] = field(default_factory=lambda: {"class": "adam"})
     clip: Annotated[float, between(0)] | None = 5.0
+    monitor: str = "loss"
     patience: Annotated[int, between(1)] | None = None
     directory: str | None = None
 
@@ -104,10 +132,10 @@ class Run:
     """A run file without mistakes: the model's configuration, and the options of data and training."""
 
     model: dict[str, Any]
-    data: Data
+    data: Data | Labelled
     training: Training
 
-    def model_config(self, **sizes: int) -> Any:
+    def model_config(self, **sizes: Any) -> Any:
         """The configuration for `build`, with the sizes that the data has told."""
         return fill(self.model, sizes)
 
@@ -128,7 +156,7 @@ def check(path: str | os.PathLike[str]) -> list[LineMistake]:
     return _inspect(Path(path))[1]
 
 
-def fill(value: Any, sizes: Mapping[str, int]) -> Any:
+def fill(value: Any, sizes: Mapping[str, Any]) -> Any:
     """A configuration with "data.NAME" replaced by the size of that name."""
     if isinstance(value, dict):
         return {key: fill(item, sizes) for key, item in value.items()}
@@ -196,15 +224,15 @@ def _sections(document: dict[str, Any], folder: Path) -> tuple[Run, list[Mistake
     if "model" not in document:
         mistakes.append(Mistake((), "There is no [model]."))
     model = {"class": DEFAULT_MODEL, **found.get("model", {})}
-    data, wrong = _options(Data, found.get("data", {}), "data", folder)
+    data, wrong, told = _data(found.get("data", {}), folder)
     training, also_wrong = _options(Training, found.get("training", {}), "training", folder)
     mistakes += [*wrong, *also_wrong]
     with init.blank(MAX_VALUES):
         if "model" in found:
-            misplaced = _misplaced_sizes(model, ())
-            made, wrong = assemble(fill(model, dict.fromkeys(SIZES, 2)))
-            told = {mistake.path for mistake in misplaced}
-            wrong = misplaced + [mistake for mistake in wrong if mistake.path not in told]
+            misplaced = _misplaced_sizes(model, (), told)
+            made, wrong = assemble(fill(model, told))
+            placed = {mistake.path for mistake in misplaced}
+            wrong = misplaced + [mistake for mistake in wrong if mistake.path not in placed]
             mistakes += [Mistake(("model", *m.path), m.message) for m in wrong]
             if not wrong:
                 mistakes += _untrainable(made)
@@ -228,6 +256,9 @@ def _options(schema: type, table: dict[str, Any], name: str, folder: Path) -> tu
             mistakes.append(Mistake(path, broken[0]))
         else:
             right[key] = value
+    for option in fields(schema):
+        if option.default is MISSING and option.default_factory is MISSING:
+            right.setdefault(option.name, "")  # what is missing or wrong is among the mistakes
     return schema(**right), mistakes
 
 
@@ -260,12 +291,29 @@ def _optimizer(described: dict[str, Any]) -> list[Mistake]:
     return [Mistake((*path, *mistake.path), mistake.message) for mistake in mistakes]
 
 
-def _misplaced_sizes(value: Any, path: tuple[str | int, ...]) -> list[Mistake]:
+def _misplaced_sizes(value: Any, path: tuple[str | int, ...], told: Mapping[str, Any]) -> list[Mistake]:
     """Sizes that no data tells."""
     if isinstance(value, dict | list):
         items = value.items() if isinstance(value, dict) else enumerate(value)
-        return [mistake for key, item in items for mistake in _misplaced_sizes(item, (*path, key))]
-    if _is_size(value) and value.removeprefix("data.") not in SIZES:
-        known = ", ".join(f"data.{size}" for size in SIZES)
+        return [m for key, item in items for m in _misplaced_sizes(item, (*path, key), told)]
+    if _is_size(value) and value.removeprefix("data.") not in told:
+        known = ", ".join(f"data.{size}" for size in told)
         return [Mistake(path, f"{brief(value)} is nothing that data tells; it tells {known}.")]
     return []
+
+
+def _data(table: dict[str, Any], folder: Path) -> tuple[Any, list[Mistake], dict[str, Any]]:
+    """The options of the data, what is wrong in them, and what such data tells."""
+    task = table.get("task", "language-model")
+    if not isinstance(task, str) or task not in TOLD:
+        known = ", ".join(TOLD)
+        said = f"{brief(task)} is no task.{near(str(task), TOLD)} The tasks: {known}."
+        return Data(), [Mistake(("data", "task"), said)], TOLD["language-model"]
+    if task == "language-model":
+        rest = {key: value for key, value in table.items() if key != "task"}
+        return *_options(Data, rest, "data", folder), TOLD[task]
+    data, mistakes = _options(Labelled, {"train": "", **table}, "data", folder)
+    if "train" not in table:
+        mistakes = [m for m in mistakes if m.path != ("data", "train")]
+        mistakes.append(Mistake(("data",), f'{task} needs a file: train = "FILE".'))
+    return data, mistakes, TOLD[task]

@@ -1,0 +1,87 @@
+"""Training on labelled examples, for `tinyseq train` and `check`: tagging and classification."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tinyseq.data import LengthBatches, read_conll, read_table, words
+from tinyseq.data.files import lines
+from tinyseq.errors import DataError
+from tinyseq.registry.run_file import Labelled
+from tinyseq.tasks import Task
+from tinyseq.tasks.base import Example, divided
+from tinyseq.tasks.predictor import TASKS
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Batches to train on and to validate on, and the task that made them."""
+
+    task: Task
+    train: LengthBatches[Example]
+    valid: LengthBatches[Example] | None
+
+
+def parts_of(data: Labelled, folder: Path) -> Parts:
+    """Read the files. Raises DataError with the line of every mistake."""
+    train = _examples(data, folder / data.train)
+    valid = [] if data.valid is None else _examples(data, folder / data.valid)
+    if data.valid is None:
+        train, valid = divided(train, data.valid_fraction)
+    task = TASKS[data.task].of(train, valid)
+    if len(task.labels) < 2:
+        raise DataError(
+            f"{folder / data.train} has one label only, {task.labels.symbols[0]!r}: there is nothing "
+            "to learn."
+        )
+    made = [LengthBatches(part, data.batch, task.collate) for part in (train, valid) if part]
+    return Parts(task, made[0], made[1] if valid else None)
+
+
+def _examples(data: Labelled, path: Path) -> list[Example]:
+    rows: Iterable[Any]
+    if data.task == "tagging":
+        rows = read_conll(path, (data.words, data.tags), encoding=data.encoding)
+        return [(list(found), list(tags)) for found, tags in rows]
+    header = _header(path, data.encoding)
+    places = []
+    for option, name in (("text", data.text), ("label", data.label)):
+        if header.count(name) != 1:
+            raise DataError(
+                f"{path} has {header.count(name)} columns {name!r}; its first line names "
+                f'{", ".join(header)}: say {option} = "NAME" under [data].'
+            )
+        places.append(header.index(name))
+    text, label = places
+
+    def parse(*row: str) -> Example:
+        found = words(row[text])
+        if not found or not row[label].strip():
+            raise ValueError(f"has nothing in the column {data.text if not found else data.label}.")
+        return found, row[label].strip()
+
+    rows = read_table(path, len(header), header=True, encoding=data.encoding, parse=parse)
+    return list(rows)
+
+
+def _header(path: Path, encoding: str) -> list[str]:
+    """The names in the first line."""
+    import csv
+
+    separator = "," if path.name.removesuffix(".gz").endswith(".csv") else "\t"
+    for _, line in lines(path, lambda where, what: None, encoding):
+        return next(csv.reader([line], delimiter=separator)) if separator == "," else line.split(separator)
+    raise DataError(f"{path} is empty: its first line names the columns.")
+
+
+def mistake_in(model: Any, parts: Parts) -> str:
+    """Why the model cannot learn these examples, tried on one batch; an empty string if it can."""
+    examples = list(parts.train.examples[:2])
+    try:
+        inputs, targets = parts.task.collate(examples)
+        model.loss(inputs, targets).backward()
+        model.zero_grad()
+    except Exception as error:  # of whatever parts the file composes
+        return f"this model cannot learn {parts.task.name}: {error}"
+    return ""

@@ -1,0 +1,60 @@
+"""tinyseq predict: what a trained model says of each line of standard input."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from tinyseq.cli.arguments import Formatter
+from tinyseq.cli.language_model import MODEL
+from tinyseq.errors import DataError
+from tinyseq.tasks import Predictor, load
+
+FORMATS = ("text", "conll", "jsonl")
+EXAMPLES = """\
+examples:
+  echo "She moved to Oslo." | tinyseq predict runs/names
+  tinyseq predict runs/names --format conll < texts.txt > tagged.conll
+  tinyseq predict runs/reviews --format jsonl < texts.txt
+"""
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to `tinyseq`."""
+    parser = commands.add_parser(
+        "predict",
+        help="tags or classes for each line of standard input",
+        description="Tags or classes for each line of standard input, line by line, on standard output.",
+        epilog=EXAMPLES,
+        formatter_class=Formatter,
+    )
+    parser.set_defaults(run=run)
+    parser.add_argument("model", metavar="RUN", type=Path, help="the directory of a run, or a model file")
+    parser.add_argument(
+        "--format", choices=FORMATS, default="text", help="what to write (default: text); jsonl has all"
+    )
+
+
+def run(args: argparse.Namespace) -> None:
+    """Answer each line as soon as it has come."""
+    path = args.model / MODEL if args.model.is_dir() else args.model
+    predictor = load(path)
+    if not isinstance(predictor, Predictor):
+        raise DataError(f"{path} holds no task, so it cannot read raw text: train one with tinyseq train.")
+    if args.format == "conll" and predictor.task.name != "tagging":
+        raise DataError("--format conll is for taggers: use text or jsonl.")
+    while raw := sys.stdin.readline():
+        print(_written(predictor.predict([raw.rstrip("\r\n")])[0], args.format), flush=True)
+
+
+def _written(answer: Any, form: str) -> str:
+    if form == "jsonl":
+        fields = answer._asdict()
+        fields |= {"spans": [span._asdict() for span in answer.spans]} if "spans" in fields else {}
+        return json.dumps(fields, ensure_ascii=False)
+    if hasattr(answer, "label"):
+        return f"{answer.label or ''}\t{answer.text}"
+    if form == "conll":
+        return "".join(f"{word}\t{tag}\n" for word, tag in zip(answer.tokens, answer.tags, strict=True))
+    return " ".join(f"{word}/{tag}" for word, tag in zip(answer.tokens, answer.tags, strict=True))

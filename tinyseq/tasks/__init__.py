@@ -1,0 +1,7 @@
+"""Tasks: from files of labelled data to what a model reads, and from its answers back to words."""
+
+from tinyseq.tasks.base import Task as Task
+from tinyseq.tasks.classification import Classification as Classification
+from tinyseq.tasks.predictor import Predictor as Predictor
+from tinyseq.tasks.predictor import load as load
+from tinyseq.tasks.tagging import Tagging as Tagging
