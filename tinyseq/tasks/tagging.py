@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from tinyseq.data import words
 from tinyseq.errors import ConfigError
-from tinyseq.evaluation.spans import lenient_spans, parse
+from tinyseq.evaluation.schemes import lenient_spans, parse
 from tinyseq.sequences import Sequences
 from tinyseq.tasks.base import Example, Task
 
