@@ -7,6 +7,7 @@ import pytest
 
 import tinyseq
 from tinyseq.errors import DataError
+from tinyseq.tasks import Tagging
 
 HEADS = {
     "tagging": 'class = "tagger"\ninput_size = 16\ntags = "data.tags"\nnames = "data.tag_names"\n'
@@ -92,7 +93,7 @@ def test_a_resumed_run_is_the_whole_run(run, command):
         ("train =", "trian =", "needs a file"),
         ("data.vocabulary_size", "data.characters", "nothing that data tells"),
         ("[data]", '[data]\nvalid = "none"', "no such file"),
-        ("_f1", "_f2", "there is no"),
+        ("_f1", "_f2", "choose from loss"),
     ],
 )
 def test_mistakes_are_sentences(run, command, old, new, said):
@@ -112,4 +113,31 @@ def test_a_head_of_another_task_is_found_before_training(run, command):
     run.write_text(text[:start] + '[model.head]\nclass = "siamese"\ninput_size = 16\n' + text[stop:])
     code, out, _ = command("check", run)
     assert code == 2
-    assert "cannot learn" in out or "there is no" in out
+    assert "is nothing that this model's head measures" in out
+    run.write_text(run.read_text().replace("monitor", "# monitor"))
+    code, out, _ = command("check", run)
+    assert code == 2
+    assert "cannot learn" in out
+
+
+def test_a_monitor_that_nothing_measures_has_its_line(run, command):
+    text = run.read_text()
+    name = "span_f1" if "tagger" in text else "macro_f1"
+    run.write_text(text.replace(f'"{name}"', '"bleu"'))
+    code, out, _ = command("check", run)
+    assert code == 2
+    line = text.split("\n").index(f'monitor = "{name}"') + 1
+    assert f"line {line}: training.monitor: 'bleu' is nothing that this model's head measures" in out
+    assert f"choose from loss, accuracy, {name}" in out
+    run.write_text(text.replace("batch = 4", "batch = 4\nvalid_fraction = 0.0"))
+    assert "measured on validation data" in command("check", run)[1]
+
+
+def test_tags_of_other_schemes_are_spans_too():
+    task = Tagging.of([(["a"], ["U-X"]), (["b", "c"], ["B-Y", "L-Y"])], [])
+    assert [(s.type, s.text) for s in task._spans("a b c", ["a", "b", "c"], ["U-X", "B-Y", "L-Y"])] == [
+        ("X", "a"),
+        ("Y", "b c"),
+    ]
+    plain = Tagging.of([(["a"], ["NOUN"])], [])
+    assert plain._spans("a", ["a"], ["NOUN"]) == []

@@ -74,14 +74,7 @@ def check(args: argparse.Namespace) -> int:
         parts = parts_of(run.data, args.file.parent)
         random.seed(run.training.seed)
         model = build(run.model_config(**parts.task.told()))
-        said = mistake_in(model, parts)
-        known = ["loss", *(model.head.metrics() if hasattr(model, "head") else ())]
-        if run.training.monitor not in known or (parts.valid is None and run.training.monitor != "loss"):
-            said = said or (
-                f"training.monitor: there is no {run.training.monitor!r} to go by; choose from "
-                f"{', '.join(known)}, with validation data."
-            )
-        if said:
+        if said := mistake_in(model, parts):
             print(f"{args.file}: {said}")
             return WRONG
     for mistake in mistakes:
@@ -113,6 +106,7 @@ def train(args: argparse.Namespace) -> None:
         build(options.optimizer, parameters=model),
         corpus,
         clip=options.clip,
+        monitor=options.monitor,
         patience=options.patience,
         directory=directory,
         notes=notes,

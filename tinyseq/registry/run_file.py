@@ -235,7 +235,7 @@ def _sections(document: dict[str, Any], folder: Path) -> tuple[Run, list[Mistake
             wrong = misplaced + [mistake for mistake in wrong if mistake.path not in placed]
             mistakes += [Mistake(("model", *m.path), m.message) for m in wrong]
             if not wrong:
-                mistakes += _untrainable(made)
+                mistakes += _untrainable(made) + _unmonitored(made, data, training.monitor)
         mistakes += _optimizer(training.optimizer)
     return Run(model, data, training), mistakes
 
@@ -289,6 +289,20 @@ def _optimizer(described: dict[str, Any]) -> list[Mistake]:
         return [Mistake((*path, "class"), f"{brief(described['class'])} is a {kind}, not an optimizer.")]
     _, mistakes = assemble(described, parameters=Linear(1, 1))
     return [Mistake((*path, *mistake.path), mistake.message) for mistake in mistakes]
+
+
+def _unmonitored(model: Any, data: Any, monitor: str) -> list[Mistake]:
+    """Whether there is such a figure to go by after an epoch."""
+    if monitor == "loss":
+        return []
+    known = ["loss", *(model.head.metrics() if hasattr(model, "head") else ())]
+    if monitor not in known:
+        said = f"{brief(monitor)} is nothing that this model's head measures; choose from {', '.join(known)}."
+    elif data.valid_fraction == 0 and getattr(data, "valid", None) is None:
+        said = f"{brief(monitor)} is measured on validation data: set data.valid_fraction."
+    else:
+        return []
+    return [Mistake(("training", "monitor"), said)]
 
 
 def _misplaced_sizes(value: Any, path: tuple[str | int, ...], told: Mapping[str, Any]) -> list[Mistake]:

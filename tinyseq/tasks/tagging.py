@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from tinyseq.data import words
 from tinyseq.errors import ConfigError
-from tinyseq.evaluation.schemes import lenient_spans, parse
+from tinyseq.evaluation.schemes import find_scheme, lenient_spans, parse
 from tinyseq.sequences import Sequences
 from tinyseq.tasks.base import Example, Task
 
@@ -21,7 +21,7 @@ class TextSpan(NamedTuple):
 
 
 class Tagged(NamedTuple):
-    """A text, its words and their tags; spans, where the tags are IOB2 or IOB1."""
+    """A text, its words and their tags; spans, where the tags are of a scheme."""
 
     text: str
     tokens: list[str]
@@ -69,7 +69,8 @@ class Tagging(Task):
 
     def _spans(self, text: str, sentence: list[str], tags: list[str]) -> list[TextSpan]:
         try:
-            spans = lenient_spans([parse(tag, "IOB2") for tag in tags])
+            scheme = find_scheme([self.labels.symbols])
+            spans = lenient_spans([parse(tag, scheme) for tag in tags])
         except ConfigError:  # parts of speech and the like
             return []
         places, at = list[tuple[int, int]](), 0
