@@ -1,0 +1,10 @@
+"""Estimators for scikit-learn (the extra `sklearn`): sequences in, classes, numbers or tags out."""
+
+try:
+    import sklearn as _sklearn  # noqa: F401
+except ImportError:
+    raise ImportError("tinyseq.sklearn needs scikit-learn: pip install 'tinyseq[sklearn]'.") from None
+
+from tinyseq.sklearn.estimators import SequenceClassifier as SequenceClassifier
+from tinyseq.sklearn.estimators import SequenceRegressor as SequenceRegressor
+from tinyseq.sklearn.estimators import SequenceTagger as SequenceTagger
