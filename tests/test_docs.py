@@ -13,7 +13,10 @@ from tinyseq.scan.running.explain import explanation
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
-NEEDS = {"exchange": "onnx"}  # the package of an extra that the code of a page needs
+NEEDS = {
+    "exchange": "onnx",
+    "scikit-learn": "sklearn",
+}  # the package of an extra that the code of a page needs
 
 
 def blocks(page, language):

@@ -5,7 +5,7 @@ import os
 import re
 import unicodedata
 
-from tinyseq.data.files import located, opened
+from tinyseq.data.files import likely_encoding, located, opened
 from tinyseq.errors import DataError
 
 MAX_BYTES = 256 * 2**20  # in memory: the bytes, the text, and 8 bytes for the id of each character
@@ -37,7 +37,7 @@ def read_text(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> st
     except UnicodeDecodeError as error:
         raise DataError(
             f"{path} is not UTF-8: byte 0x{raw[error.start]:02x} at offset {error.start} ({error.reason}); "
-            "convert it first, for instance with: iconv -f latin1 -t utf-8."
+            f"convert it first, most likely with: iconv -f {likely_encoding(path)} -t utf-8."
         ) from None
     text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     if not text.strip():

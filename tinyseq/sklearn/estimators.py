@@ -145,11 +145,13 @@ class _Sequential(BaseEstimator):  # type: ignore[misc]
         if arrays is not None:
             with _ONE_AT_A_TIME:
                 before, now = random.get_state(), self.get_params()
-                self.set_params(**self._made_with)
-                self._model = self._built()
-                self._optimizer = Adam(self._model, lr=self.learning_rate)
-                self.set_params(**now)
-                random.set_state(before)
+                try:
+                    self.set_params(**self._made_with)
+                    self._model = self._built()
+                    self._optimizer = Adam(self._model, lr=self.learning_rate)
+                finally:
+                    self.set_params(**now)
+                    random.set_state(before)
             self._model.load_state_dict(arrays[0])
             self._model.eval()
             self._optimizer.load_state_dict(arrays[1])
@@ -202,7 +204,7 @@ class SequenceClassifier(ClassifierMixin, _Sequential):  # type: ignore[misc]
 
 
 class SequenceRegressor(RegressorMixin, _Sequential):  # type: ignore[misc]
-    """Numbers of each sequence. y: (samples,) or (samples, outputs), scaled inside to mean 0 and variance 1."""
+    """Numbers of each sequence. y: (samples,) or (samples, outputs), inside with mean 0 and variance 1."""
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
         """One epoch on these samples; the first call fixes vocabulary and scales."""
