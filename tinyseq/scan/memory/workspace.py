@@ -212,6 +212,26 @@ class Workspace:
         """Run a kernel that is the backward loop."""
         self._backward.run(kernel, self.shares, fixed, totals)
 
+    @property
+    def forward_table_there(self) -> Array:
+        """forward_table, where the rows are: on the device."""
+        return self._forward.table_there
+
+    @property
+    def backward_table_there(self) -> Array:
+        """As forward_table_there, in the order of the backward loop."""
+        return self._backward.table_there
+
+    @property
+    def forward_slices(self) -> list[Array]:
+        """What forward_table slices."""
+        return [array for array, _ in self._forward.sources]
+
+    @property
+    def backward_slices(self) -> list[Array]:
+        """What backward_table slices."""
+        return [array for array, _ in self._backward.sources]
+
 
 class _Slices:
     """For each step, in order, the slices that its keys ask for."""
@@ -268,6 +288,11 @@ class _Slices:
             table[:, 0] = np.minimum(table[:, 0] - start, stop) - start
             self._tables[share] = table
         return self._tables[share]
+
+    @cached_property
+    def table_there(self) -> Array:
+        """The table as an array of the library of the rows."""
+        return library_of(self.sources[0][0]).asarray(self.table)
 
     def __iter__(self) -> Iterator[tuple[Array, ...]]:
         for turn, t in enumerate(self.order):

@@ -37,7 +37,7 @@ class Group:
 
     def takes(self, o: Operation) -> bool:
         """Whether an operation may join: one of this width, or on one number for each row."""
-        return _fusable(o) and width_of(o.value) in (1, self.width)
+        return is_fusable(o) and width_of(o.value) in (1, self.width)
 
     def add(self, o: Operation) -> None:
         """Take an operation in whose operands are computed."""
@@ -134,13 +134,13 @@ def _into_the_loop(schedule: Schedule) -> None:
             o.value.op in CHEAP
             and o.value.id not in kept
             and users
-            and all(u.region is Region.STEP and _fusable(u) and o.value in u.value.inputs for u in users)
-            and _fusable(o)
+            and all(u.region is Region.STEP and is_fusable(u) and o.value in u.value.inputs for u in users)
+            and is_fusable(o)
         ):
             o.region = Region.STEP
 
 
-def _fusable(o: Operation) -> bool:
+def is_fusable(o: Operation) -> bool:
     """Whether a kernel can compute it: rows of numbers of one floating dtype, side by side."""
     s = o.value
     if o.slot is not None or s.ndim != 2 or (s.op not in POINTWISE and not _is_sum_of_rows(s)):
@@ -175,7 +175,7 @@ def _ordered(operations: Iterable[Operation], groups: list[Group]) -> list[Opera
         waiting.discard(o.value.id)
 
     while todo:
-        heavy = [o for o in todo if not _fusable(o) and ready(o)]
+        heavy = [o for o in todo if not is_fusable(o) and ready(o)]
         for o in heavy:
             out.append(o)
             run(o)

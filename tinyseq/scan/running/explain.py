@@ -15,8 +15,8 @@ from tinyseq.scan.running.program import Options, Program
 def explain(step: Any, xs: Any = None, state: Any = None, *, emitter: str = "") -> None:
     """Print how a Cell or a step is compiled: its operations and when they run, the memory, and the source.
 
-    A function needs an example of its inputs, Tensors (rows, features), and of its state. emitter: "numpy" or
-    "numba"; by default the one in use.
+    A function needs an example of its inputs, Tensors (rows, features), and of its state. emitter: "numpy",
+    "numba" or "cuda"; by default the one in use.
     """
     print(explanation(step, xs, state, emitter=emitter))
 
@@ -34,9 +34,10 @@ def explanation(step: Any, xs: Any = None, state: Any = None, *, emitter: str = 
         xs._become_leaf()
     program, _, _ = program_for(step, xs, state, Options(emitter=emitter))
     parts = [_operations(program), _memory(program)]
-    kernels = (
-        program.kernel_source[program.kernel_source.find("\n@kernel") :] if program.kernel_source else ""
-    )
+    if program.refusal:
+        parts.append(f"There are no kernels: {program.refusal}.")
+    kernels = program.kernel_source
+    kernels = kernels[max(kernels.find("\n@kernel"), 0) :]
     return "\n\n".join(
         [*parts, *([_title("Kernels") + kernels.rstrip()] if kernels else []), _source(program)]
     )
@@ -47,7 +48,7 @@ def _title(text: str) -> str:
 
 
 def _source(program: Program) -> str:
-    loops = "_loop(" in program.kernel_source
+    loops = "def forward_loop(" in program.kernel_source
     note = "# In a run that is long enough, the kernels forward_loop and backward_loop replace its loops.\n"
     return _title("Source") + (note if loops else "") + program.source.rstrip()
 

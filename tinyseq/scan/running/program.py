@@ -10,6 +10,9 @@ import numpy as np
 from tinyseq.backend import Array, backend, words_of
 from tinyseq.backend.symbols import POINTWISE
 from tinyseq.backend.threads import blas, matmul
+from tinyseq.scan.emitters.cuda.emitter import CudaEmitter
+from tinyseq.scan.emitters.cuda.heavy import refusal
+from tinyseq.scan.emitters.cuda.launch import Module
 from tinyseq.scan.emitters.numba.emitter import NumbaEmitter
 from tinyseq.scan.emitters.numba.kernels import emitter_name, load_kernels
 from tinyseq.scan.emitters.numba.products import BLAS, packed, packing_pays, shares_of
@@ -30,7 +33,7 @@ class Options:
 
     leave_out: tuple[str, ...] = ()  # names of passes
     reuse: bool = True  # one place for several values
-    emitter: str = ""  # "numpy" or "numba"; chosen by default
+    emitter: str = ""  # "numpy", "numba" or "cuda"; chosen by default
     whole: bool = True  # loops that are kernels as a whole
 
 
@@ -52,6 +55,7 @@ class Program:
     """The forward and backward functions of one trace, for one array library."""
 
     kernel_source = ""
+    refusal = ""  # why it has no kernels although they were asked for
     operations = 0
     dtype = ""  # of kernels
     has_whole_loops = False
@@ -59,21 +63,30 @@ class Program:
     def __init__(self, traced: Trace, library: Any, options: Options | None = None) -> None:
         options = options or Options()
         words = words_of(library.empty(0))
-        fused = (options.emitter or emitter_name(words.name)) == "numba" and _has_kernels(traced)
+        chosen = options.emitter or emitter_name(words.name)
+        fused = chosen in ("numba", "cuda") and _has_kernels(traced)
         optimise(traced, options.leave_out, wide=not fused)
         self.traced = traced
         self.schedule: Schedule = partition(traced)
         kernels: dict[str, Any] = {}
         emitter: Emitter
+        if fused and chosen == "cuda":
+            self.refusal = refusal(self.schedule)
+            fused = not self.refusal
         if fused:
             groups = fuse(self.schedule)
             inner = inner_values(self.schedule, groups)
             self.storage = Storage(self.schedule, inner, groups, reuse=options.reuse)
-            emitter = NumbaEmitter(self.schedule, self.storage, groups)
-            self.kernel_source = emitter.kernel_source
-            kernels = load_kernels(emitter.kernel_source) if emitter.kernels else {}
-            self.dtype, self.operations = emitter.dtype, emitter.operations
-            kernels = {name: kernels[name] for name in emitter.kernels}
+            if chosen == "cuda":
+                emitter = cuda = CudaEmitter(self.schedule, self.storage, groups)
+                self.kernel_source = cuda.kernel_source
+                kernels = dict(Module(cuda.kernel_source, cuda.threads, library).functions)
+            else:
+                emitter = NumbaEmitter(self.schedule, self.storage, groups)
+                self.kernel_source = emitter.kernel_source
+                kernels = load_kernels(emitter.kernel_source) if emitter.kernels else {}
+                self.dtype, self.operations = emitter.dtype, emitter.operations
+                kernels = {name: kernels[name] for name in emitter.kernels}
         else:
             self.storage = Storage(self.schedule, reuse=options.reuse)
             emitter = Emitter(self.schedule, self.storage)

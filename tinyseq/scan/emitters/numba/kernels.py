@@ -28,15 +28,18 @@ inline = njit(error_model="numpy", fastmath={{"contract", "nsz"}}, inline="alway
 
 
 def emitter_name(backend: str) -> str:
-    """Which emitter compiles steps: TINYSEQ_EMITTER (numpy or numba), else numba where it is installed."""
+    """Which emitter compiles steps: TINYSEQ_EMITTER (numpy, numba or cuda), else numba where it is installed.
+
+    Kernels of the cuda emitter are for CuPy's arrays, and numba's for NumPy's; else it is the default.
+    """
     wanted = os.environ.get("TINYSEQ_EMITTER", "")
-    if wanted not in ("", "numpy", "numba"):
-        raise ConfigError(f"TINYSEQ_EMITTER is {wanted!r}: set it to numpy or numba, or not at all.")
+    if wanted not in ("", "numpy", "numba", "cuda"):
+        raise ConfigError(f"TINYSEQ_EMITTER is {wanted!r}: set it to numpy, numba or cuda, or not at all.")
     if backend != "numpy":
-        return "numpy"  # numba compiles for the CPU; the NumPy emitter's words are CuPy's too
+        return "cuda" if wanted == "cuda" else "numpy"  # whose words are CuPy's too
     if wanted == "numba" and not _has_numba():
         raise ConfigError("TINYSEQ_EMITTER=numba needs numba: pip install 'tinyseq[fast]'.")
-    return wanted or ("numba" if _has_numba() else "numpy")
+    return wanted if wanted in ("numpy", "numba") else ("numba" if _has_numba() else "numpy")
 
 
 @lru_cache(1)

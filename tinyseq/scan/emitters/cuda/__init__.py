@@ -1,0 +1,1 @@
+"""Kernels for GPUs, compiled by CuPy: a block owns a row and walks through time with it."""

@@ -1,0 +1,67 @@
+"""Operations in a loop that belong to no group, on one row: products, joins, copies; and which there are."""
+
+from tinyseq.backend.symbols import Level, Symbol
+from tinyseq.scan.emitters.cuda.text import TYPES, KernelText
+from tinyseq.scan.memory.places import Place
+from tinyseq.scan.passes.fuse import is_fusable
+from tinyseq.scan.passes.partition import Operation, Schedule
+
+
+def refusal(schedule: Schedule) -> str:
+    """Why the loops of a schedule cannot be kernels; empty if they can."""
+    dtypes = set()
+    for o in schedule.operations:
+        if o.region.in_loop or is_fusable(o):
+            dtypes |= {str(s.dtype) for s in (o.value, *o.value.symbols)}
+        if o.region.in_loop and o.slot is None and not is_fusable(o) and not _is_known(o.value):
+            shape = " and ".join([str(s.shape) for s in o.value.symbols])
+            return f"{o.value.op}() of {shape} in the loop has no kernel"
+    if not dtypes <= set(TYPES) or {"float32", "float64"} <= dtypes:
+        return f"kernels are of float32 or of float64, not of {', '.join(sorted(dtypes))}"
+    return ""
+
+
+def _is_known(s: Symbol) -> bool:
+    if not all(i.is_row for i in s.symbols) and s.op != "matmul":
+        return False
+    if s.op == "matmul":
+        rows, matrix = s.inputs
+        is_fixed = not matrix.is_row and matrix.level == Level.PARAMETER and matrix.ndim == 2
+        return bool(is_fixed and rows.is_row and rows.ndim == 2 and rows.dtype == matrix.dtype)
+    return s.op == "copy" or (s.op == "concatenate" and s.ndim == 2)
+
+
+def lines_of(kernel: KernelText, operation: Operation) -> list[str]:
+    """The lines of an operation, or of what is carried to the next step."""
+    s, storage = operation.value, kernel.emitter.storage
+    if operation.slot is not None:
+        stores = storage.state_stores if operation.region.is_forward else storage.carry_stores
+        store = stores[operation.slot]
+        return _copied(kernel, s, Place(store, 0, store.width))
+    place = storage.places[s.id]
+    if s.op == "copy":
+        return _copied(kernel, s.symbols[0], place)
+    if s.op == "concatenate":
+        lines, start = [], 0
+        for part in s.symbols:
+            lines += _copied(kernel, part, place.part(start, start + part.width))
+            start += part.width
+        return lines
+    rows, matrix = s.symbols
+    weights = kernel.parameter(matrix)
+    return kernel.loop(
+        s.width,
+        [
+            "real sum = real(0);",
+            f"for (int k = 0; k < {rows.width}; k++)",
+            f"    sum += {kernel.element(rows, j='k')} * {weights}[k * {s.width} + j];",
+            f"{kernel.element(s, place)} = sum;",
+        ],
+    )
+
+
+def _copied(kernel: KernelText, s: Symbol, place: Place) -> list[str]:
+    """A row at a place, unless it is there already."""
+    if s.op not in ("zeros", "ones") and kernel.emitter.storage.place(s) == place:
+        return []
+    return kernel.loop(s.width, [f"{kernel.element(s, place)} = {kernel.element(s)};"])
