@@ -148,7 +148,7 @@ def test_what_sees_ahead_does_not_stream(folder: Path) -> None:
 
 
 def test_texts_in_and_out(folder: Path) -> None:
-    vocabulary = Vocabulary.build('ab"\n\\é', specials=["?"], unknown="?")
+    vocabulary = Vocabulary.build('ab"\n\\é😀\u2028', specials=["?"], unknown="?")
     model = SequenceModel(
         Embedding(len(vocabulary), WIDTH), run(GRU(WIDTH, WIDTH)), HEADS["language-model"]()
     )

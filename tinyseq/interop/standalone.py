@@ -3,7 +3,6 @@
 import ast
 import inspect
 import io
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -191,7 +190,7 @@ def _symbols(vocabulary: Vocabulary) -> str:
     unknown = vocabulary.unknown
     get = "_ids[symbol]" if unknown is None else f"_ids.get(symbol, {vocabulary.id(unknown)})"
     return _SYMBOLS.format(
-        symbols=json.dumps(vocabulary.symbols, ensure_ascii=True),
+        symbols=ascii(list(vocabulary.symbols)),
         unit=vocabulary.unit,
         unknown="" if unknown is None else f" Those that it does not know are {unknown}.",
         get=get,
