@@ -57,7 +57,7 @@ def test_a_text_that_moved_is_named_and_another_is_refused(trained: Any, command
     assert "The weights are the same, bit for bit." in out
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": "tinyseq.receipt"}', "nul\0", "[" * 10_000])
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": "other"}', "nul\0", "[" * 10_000])
 def test_what_is_no_receipt_is_refused(content: str, tmp_path: Any, refused: Any) -> None:
     path = tmp_path / "receipt.json"
     path.write_text(content)
@@ -87,3 +87,80 @@ def test_hashes_and_differences() -> None:
         "b c: 2 then, 3 now",
         "d: nothing then, 4 now",
     ]
+
+
+DAMAGES = [
+    ("version", 2), ("version", None), ("version", "1"), ("epochs", 0), ("epochs", True), ("epochs", "2"),
+    ("history", [1, 2]), ("history", []), ("weights", ""), ("run", {"settings": 3}), ("run", {"run": 3}),
+    ("run.text", 3), ("run.file", ["a"]), ("run.file", "\0"), ("run.sha256", None),
+]  # fmt: skip
+OF_OPTIONS = [-1, "a", None, [], 10**400, {"class": "gru"}]
+
+
+def refuses(command: Any, path: Any, receipt: Any) -> None:
+    path.write_text(json.dumps(receipt))
+    code, out, err = command("replay", path)
+    assert code == 2
+    assert out == ""
+    assert err.startswith(f"tinyseq: {path} "), err
+    assert err.count("\n") == 1, err
+
+
+def test_a_damaged_receipt_is_refused_in_a_sentence(trained: Any, command: Any, tmp_path: Any) -> None:
+    text, path = (trained / "receipt.json").read_text(), tmp_path / "damaged.json"
+    for where, value in DAMAGES:
+        receipt = json.loads(text)
+        *parents, key = where.split(".")
+        (receipt[parents[0]] if parents else receipt)[key] = value
+        refuses(command, path, receipt)
+    of_run = json.loads(text)["run"]
+    tables = [["settings"]] if "settings" in of_run else [["run", "data"], ["run", "training"], ["run"]]
+    for table in tables:
+        for key in json.loads(text)["run"][table[0]] if len(table) == 1 else of_run["run"][table[1]]:
+            for value in OF_OPTIONS:
+                if (key, value) in (("clip", None), ("cell", "a")):
+                    continue
+                receipt = json.loads(text)
+                inner = receipt["run"]
+                for name in table:
+                    inner = inner[name]
+                inner[key] = value
+                refuses(command, path, receipt)
+
+
+def test_every_option_of_a_receipt_is_needed(trained: Any, command: Any, tmp_path: Any) -> None:
+    receipt = json.loads((trained / "receipt.json").read_text())
+    part = receipt["run"].get("settings", receipt["run"].get("run"))
+    for key in list(part):
+        kept = part.pop(key)
+        refuses(command, tmp_path / "damaged.json", receipt)
+        part[key] = kept
+
+
+def test_a_run_file_that_changed_is_told_and_what_it_was_is_replayed(file: Any, command: Any) -> None:
+    assert command("train", file)[0] == 0
+    file.write_text(file.read_text().replace("window = 16", "window = 9"))
+    code, out, _ = command("replay", file.parent / "run")
+    assert code == 0
+    assert f"run file: data window: 16 then, 9 now in {file.name}" in out
+    assert "The weights are the same, bit for bit." in out
+
+
+def test_code_that_a_plugin_calls_is_hashed_with_its_package(tmp_path: Any, monkeypatch: Any) -> None:
+    from tinyseq.training.receipts import _packages
+
+    hashes = []
+    for text in ("A = 1", "A = 2"):
+        folder = tmp_path / text[-1] / "borrowed_helpers"
+        folder.mkdir(parents=True)
+        (folder / "__init__.py").write_text("")
+        (folder / "helper.py").write_text(text)
+        module = type(json)("borrowed_helpers")
+        module.__path__ = [str(folder)]
+        monkeypatch.setitem(__import__("sys").modules, "borrowed_helpers", module)
+        hashes.append(_packages.__globals__["_package"].__wrapped__("borrowed_helpers"))
+    assert hashes[0] != hashes[1]
+    assert set(_packages({"tinyseq.nn.layers", "tinyseq.ops", "tinyseq_cells.gru"})) == {
+        "tinyseq",
+        "tinyseq_cells",
+    }

@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 from tinyseq import random
 from tinyseq.data import ContiguousWindows, Vocabulary
@@ -13,6 +13,7 @@ from tinyseq.errors import DataError
 from tinyseq.nn import Embedding, SequenceModel
 from tinyseq.optim import Adam, Optimizer
 from tinyseq.registry import cells, describe, heads, layers, load
+from tinyseq.registry.run_file import between
 from tinyseq.scan import Recurrent
 from tinyseq.training import Epoch, SaveBest, Trainer, carried_state, whole_sequences
 from tinyseq.training.checkpoints import read_checkpoint
@@ -26,15 +27,15 @@ class Settings:
     """What decides a run, apart from its text and its length."""
 
     cell: str = "lstm"
-    hidden: int = 256
-    embedding: int = 64
-    layers: int = 1
-    batch: int = 32
-    window: int = 64
-    lr: float = 2e-3
-    clip: float = 5.0
-    seed: int = 0
-    valid_fraction: float = 0.1
+    hidden: Annotated[int, between(1, 2**31)] = 256
+    embedding: Annotated[int, between(1, 2**31)] = 64
+    layers: Annotated[int, between(1, 2**10)] = 1
+    batch: Annotated[int, between(1, 2**31)] = 32
+    window: Annotated[int, between(1, 2**31)] = 64
+    lr: Annotated[float, between(0)] = 2e-3
+    clip: Annotated[float, between(0)] = 5.0
+    seed: Annotated[int, between(0)] = 0
+    valid_fraction: Annotated[float, between(0, 1)] = 0.1
 
 
 def build(settings: Settings, vocabulary_size: int) -> SequenceModel:

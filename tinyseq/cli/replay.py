@@ -1,8 +1,10 @@
 """tinyseq replay: a run again, from its receipt."""
 
 import argparse
+import json
 import os
 import tempfile
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +13,12 @@ from tinyseq.cli.arguments import WRONG, Formatter
 from tinyseq.cli.console import show_table
 from tinyseq.cli.language_model import Corpus, Settings, trainer, trainer_of
 from tinyseq.cli.session import fingerprint
+from tinyseq.cli.train import identity
 from tinyseq.data import demo_text, read_text
 from tinyseq.errors import ConfigError, DataError
 from tinyseq.registry import build
-from tinyseq.registry.run_file import Data, Run
-from tinyseq.registry.run_file import Training as Options
+from tinyseq.registry.run_file import Data, Run, options, parsed
+from tinyseq.registry.run_file import read as read_run
 from tinyseq.training import Trainer
 from tinyseq.training.receipts import differences, environment, read_receipt, weights_hash
 
@@ -45,19 +48,23 @@ def run(args: argparse.Namespace) -> int:
             f"{path} is of a run in code, which only its code can make again: compare its hash of the "
             "weights."
         )
-    if "task" in (notes.get("run") or {}).get("data", {}):
+    described_run = notes.get("run")
+    data = described_run.get("data") if isinstance(described_run, dict) else None
+    if isinstance(data, dict) and "task" in data:
         raise ConfigError(
             f"{path} is of a run on labelled examples, which replay cannot make again yet: run tinyseq train "
             "in another directory, and compare the weights that the receipts name."
         )
+    described = _described(path, notes)
     text = _text(path, notes, args.text)
     with tempfile.TemporaryDirectory() as folder:
-        training, corpus = _again(path, notes, text, Path(folder))
+        training, corpus = _again(described, notes, text, Path(folder))
         changed = differences(receipt["environment"], environment(training.model, training.optimizer))
+        changed += _run_file(notes)
         show_table(
             [
                 ("receipt", str(path)),
-                ("text", f"{notes.get('text')}: the same, {len(text):,} characters"),
+                ("text", f"{notes['text']}: the same, {len(text):,} characters"),
                 ("epochs", str(receipt["epochs"])),
                 ("changed since", "nothing" if not changed else changed[0]),
                 *[("", line) for line in changed[1:]],
@@ -86,25 +93,57 @@ def _text(path: Path, notes: dict[str, Any], moved: Path | None) -> str:
     return text
 
 
-def _again(path: Path, notes: dict[str, Any], text: str, folder: Path) -> tuple[Trainer, Corpus]:
+def _described(path: Path, notes: dict[str, Any]) -> Settings | Run:
+    """What a receipt says of its run. Raises DataError for what no command of this version can have said."""
+    wrong = [key for key in ("text", "sha256") if not isinstance(notes.get(key), str)]
+    file = notes.get("file")
+    if file is not None and not (isinstance(file, str) and file.isprintable()):
+        wrong.append("file")
+    parts = notes.get("run", notes.get("settings"))
+    found: Settings | Run | None = None
+    if not isinstance(parts, dict):
+        wrong.append("settings" if "settings" in notes else "run")
+    elif "settings" in notes:
+        found, mistakes = options(Settings, parts, "settings")
+        wrong += [f"{'.'.join(map(str, m.path))} {m.message}" for m in mistakes]
+        wrong += [f"settings.{f.name}" for f in fields(Settings) if f.name not in parts]
+    else:
+        found, mistakes = parsed(parts, Path())
+        wrong += [f"{'.'.join(map(str, m.path))} {m.message}" for m in mistakes]
+        wrong += [part for part in ("data", "training") if part not in parts]
+    if wrong or found is None:
+        raise DataError(f"{path} is of another tinyseq, or damaged: {wrong[0].rstrip('.')}.")
+    return found
+
+
+def _again(
+    described: Settings | Run, notes: dict[str, Any], text: str, folder: Path
+) -> tuple[Trainer, Corpus]:
     """A new Trainer of the run, as its command would make it."""
     directory = folder / "run"
+    if isinstance(described, Settings):
+        corpus = Corpus.cut(text, described)
+        return trainer(described, corpus, directory=directory, notes=notes), corpus
+    assert isinstance(described.data, Data)  # other tasks are refused before
+    corpus = Corpus.cut(text, described.data)
+    random.seed(described.training.seed)
+    model = build(described.model_config(vocabulary_size=len(corpus.vocabulary)))
+    optimizer = build(described.training.optimizer, parameters=model)
+    again = trainer_of(
+        model, optimizer, corpus,
+        clip=described.training.clip, directory=directory, notes=notes, after_epoch=[],
+    )  # fmt: skip
+    return again, corpus
+
+
+def _run_file(notes: dict[str, Any]) -> list[str]:
+    """What the run file says by now that the receipt does not; it is the receipt that is replayed."""
+    name = notes.get("run_file")
+    if not isinstance(name, str) or not name.isprintable() or not os.path.isfile(name):
+        return []
     try:
-        if "settings" in notes:
-            settings = Settings(**notes["settings"])
-            corpus = Corpus.cut(text, settings)
-            return trainer(settings, corpus, directory=directory, notes=notes), corpus
-        parts = notes["run"]
-        data = Data(**parts["data"])
-        described = Run(parts["model"], data, Options(**parts["training"]))
-        corpus = Corpus.cut(text, data)
-        random.seed(described.training.seed)
-        model = build(described.model_config(vocabulary_size=len(corpus.vocabulary)))
-        optimizer = build(described.training.optimizer, parameters=model)
-        again = trainer_of(
-            model, optimizer, corpus,
-            clip=described.training.clip, directory=directory, notes=notes, after_epoch=[],
-        )  # fmt: skip
-        return again, corpus
-    except (TypeError, KeyError) as error:
-        raise DataError(f"{path} is of another tinyseq, or damaged: {error}.") from None
+        now = identity(read_run(name))
+    except DataError:
+        return [f"run file: {name} has mistakes by now; what the receipt says is replayed"]
+    lines = differences(json.loads(json.dumps(notes["run"])), json.loads(json.dumps(now)))
+    return [f"run file: {line} in {Path(name).name}; what it was is replayed" for line in lines]

@@ -93,7 +93,13 @@ def train(args: argparse.Namespace) -> None:
     directory = None if options.directory is None else folder / options.directory
     name, text = _text(run, folder)
     file = None if run.data.text is None else str((folder / run.data.text).resolve())
-    notes = {"run": _identity(run), "text": name, "file": file, "sha256": fingerprint(text)}
+    notes = {
+        "run": identity(run),
+        "run_file": str(args.file.resolve()),
+        "text": name,
+        "file": file,
+        "sha256": fingerprint(text),
+    }
     if args.resume:
         _require_same_run(args.file, directory, notes)
     else:
@@ -135,7 +141,7 @@ def _train_labelled(args: argparse.Namespace, run: Run, data: Labelled) -> None:
     parts = parts_of(data, folder)
     files = [folder / name for name in (data.train, data.valid) if name is not None]
     sha256 = fingerprint("".join(hashlib.sha256(file.read_bytes()).hexdigest() for file in files))
-    notes = {"run": _identity(run), "text": data.train, "sha256": sha256}
+    notes = {"run": identity(run), "text": data.train, "sha256": sha256}
     if args.resume:
         _require_same_run(args.file, directory, notes)
     else:
@@ -181,7 +187,7 @@ def _text(run: Run, folder: Path) -> tuple[str, str]:
     return str(path), read_text(path)
 
 
-def _identity(run: Run) -> dict[str, Any]:
+def identity(run: Run) -> dict[str, Any]:
     """What may not change when a run is resumed; how long it is may, and where its files are."""
     options = asdict(run.training)
     kept = {key: options[key] for key in ("seed", "optimizer", "clip")}

@@ -183,7 +183,7 @@ def _inspect(path: Path) -> tuple[Run | None, list[LineMistake]]:
         return None, [LineMistake(line, "", f"is not TOML: {re.sub(r' [(]at .*', '', str(error))}.")]
     except (RecursionError, ValueError):  # ValueError: a number of more digits than Python reads
         return None, [LineMistake(1, "", "holds tables or lists nested too deep, or a number without end.")]
-    run, mistakes = _sections(document, path.parent)
+    run, mistakes = parsed(document, path.parent)
     located = [
         LineMistake(line_of(m.path, lines), brief(".".join(map(str, m.path)))[1:-1], m.message)
         for m in mistakes
@@ -209,7 +209,8 @@ def _text(path: Path) -> str:
         raise DataError(f"{path} is not UTF-8 text: {error.reason} at offset {error.start}.") from None
 
 
-def _sections(document: dict[str, Any], folder: Path) -> tuple[Run, list[Mistake]]:
+def parsed(document: dict[str, Any], folder: Path) -> tuple[Run, list[Mistake]]:
+    """The run that the tables describe, as far as they are right, and every mistake in them."""
     mistakes: list[Mistake] = []
     sections = ("model", "data", "training")
     for name, section in document.items():
@@ -225,7 +226,7 @@ def _sections(document: dict[str, Any], folder: Path) -> tuple[Run, list[Mistake
         mistakes.append(Mistake((), "There is no [model]."))
     model = {"class": DEFAULT_MODEL, **found.get("model", {})}
     data, wrong, told = _data(found.get("data", {}), folder)
-    training, also_wrong = _options(Training, found.get("training", {}), "training", folder)
+    training, also_wrong = options(Training, found.get("training", {}), "training", folder)
     mistakes += [*wrong, *also_wrong]
     with init.blank(MAX_VALUES):
         if "model" in found:
@@ -240,7 +241,9 @@ def _sections(document: dict[str, Any], folder: Path) -> tuple[Run, list[Mistake
     return Run(model, data, training), mistakes
 
 
-def _options(schema: type, table: dict[str, Any], name: str, folder: Path) -> tuple[Any, list[Mistake]]:
+def options(
+    schema: type, table: dict[str, Any], name: str, folder: Path = Path()
+) -> tuple[Any, list[Mistake]]:
     """An instance of the dataclass with what is right in `table`, and a mistake for what is not."""
     types, annotated = get_type_hints(schema), get_type_hints(schema, include_extras=True)
     mistakes, right = [], {}
@@ -325,8 +328,8 @@ def _data(table: dict[str, Any], folder: Path) -> tuple[Any, list[Mistake], dict
         return Data(), [Mistake(("data", "task"), said)], TOLD["language-model"]
     if task == "language-model":
         rest = {key: value for key, value in table.items() if key != "task"}
-        return *_options(Data, rest, "data", folder), TOLD[task]
-    data, mistakes = _options(Labelled, {"train": "", **table}, "data", folder)
+        return *options(Data, rest, "data", folder), TOLD[task]
+    data, mistakes = options(Labelled, {"train": "", **table}, "data", folder)
     if "train" not in table:
         mistakes = [m for m in mistakes if m.path != ("data", "train")]
         mistakes.append(Mistake(("data",), f'{task} needs a file: train = "FILE".'))

@@ -5,8 +5,10 @@ import inspect
 import json
 import os
 import platform
+import re
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -20,7 +22,8 @@ from tinyseq.backend import backend_of
 from tinyseq.errors import DataError
 from tinyseq.files import atomic_write
 
-RECEIPT, FORMAT = "receipt.json", "tinyseq.receipt"
+RECEIPT, FORMAT, VERSION = "receipt.json", "tinyseq.receipt", 1
+MAX_BYTES = 2**26  # of a receipt; one of a million epochs has less
 PACKAGES = ("numpy", "numba", "llvmlite", "cupy-cuda12x", "safetensors")
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
@@ -28,6 +31,7 @@ THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_
 def environment(model: Any, optimizer: Any) -> dict[str, Any]:
     """Where a run takes place: versions, processor, threads, backend, and the code of its parts by hash."""
     parameter = next(iter(model.parameters()), None)
+    classes = _classes(model, optimizer)
     return {
         "tinyseq": tinyseq.__version__,
         "python": platform.python_version(),
@@ -38,7 +42,8 @@ def environment(model: Any, optimizer: Any) -> dict[str, Any]:
         "threads": {name: os.environ[name] for name in THREADS if name in os.environ},
         "backend": "" if parameter is None else backend_of(parameter.data).name,
         "emitter": os.environ.get("TINYSEQ_EMITTER", ""),
-        "code": {_name(cls): _code(cls) for cls in sorted(_classes(model, optimizer), key=_name)},
+        "code": {_name(cls): _code(cls) for cls in sorted(classes, key=_name)},
+        "packages of code": _packages({"tinyseq", *(cls.__module__ for cls in classes)}),
     }
 
 
@@ -57,7 +62,7 @@ def write_receipt(trainer: Any) -> None:
     progress = trainer.progress
     record = {
         "format": FORMAT,
-        "version": 1,
+        "version": VERSION,
         "environment": environment(trainer.model, trainer.optimizer),
         "run": trainer.notes,
         "epochs": progress.epoch,
@@ -73,18 +78,29 @@ def write_receipt(trainer: Any) -> None:
 def read_receipt(path: Path) -> dict[str, Any]:
     """The receipt in a file. Raises DataError, in one sentence, for anything else."""
     try:
-        record = json.loads(path.read_bytes())
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+        record = json.loads(raw, parse_int=_whole) if len(raw) <= MAX_BYTES else None
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}.") from None
     except (ValueError, RecursionError):
         record = None
-    wanted = {"environment": dict, "run": dict, "epochs": int, "history": list, "weights": str}
-    if (
-        not isinstance(record, dict)
-        or record.get("format") != FORMAT
-        or not all(isinstance(record.get(key), kind) for key, kind in wanted.items())
-    ):
+    if not isinstance(record, dict) or record.get("format") != FORMAT:
         raise DataError(f"{path} is no receipt of a training run: name the receipt.json in its directory.")
+    if not _is(record.get("version"), int) or record["version"] != VERSION:
+        raise DataError(
+            f"{path} is a receipt of version {_brief(repr(record.get('version')))}, and this tinyseq reads "
+            f"version {VERSION}: replay it with the tinyseq that wrote it."
+        )
+    wanted = {"environment": dict, "run": dict, "epochs": int, "history": list, "weights": str}
+    wrong = [key for key, kind in wanted.items() if not _is(record.get(key), kind)]
+    if not wrong:
+        epochs, history = record["epochs"], record["history"]
+        wrong += [] if epochs > 0 else ["epochs"]
+        wrong += [] if len(history) == epochs and all(_is(h, dict) for h in history) else ["history"]
+        wrong += [] if re.fullmatch("[0-9a-f]{64}", record["weights"]) else ["weights"]
+    if wrong:
+        raise DataError(f"{path} is a damaged receipt: {' and '.join(wrong)} cannot be what a run wrote.")
     return record
 
 
@@ -93,7 +109,7 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any], path: str = "
     found = []
     for key in sorted({*before, *now}):
         a, b = before.get(key), now.get(key)
-        name = f"{path}{key}"
+        name = _brief(f"{path}{key}")
         if isinstance(a, Mapping) and isinstance(b, Mapping):
             found += differences(a, b, f"{name} ")
         elif a != b:
@@ -101,8 +117,20 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any], path: str = "
     return found
 
 
+def _is(value: Any, kind: type) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)
+
+
+def _whole(digits: str) -> int:
+    """A whole number that a run may have written. Raises ValueError for what fits no processor."""
+    if len(digits) > 20:
+        raise ValueError(f"a number of {len(digits)} digits")
+    return int(digits)
+
+
 def _brief(value: Any) -> str:
-    text = "nothing" if value is None else str(value)
+    text = "nothing" if value is None else value if isinstance(value, str) else repr(value)
+    text = text if text.isprintable() else ascii(text)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
@@ -119,6 +147,24 @@ def _classes(model: Any, optimizer: Any) -> set[type]:
 
 def _name(cls: type) -> str:
     return f"{cls.__module__}.{cls.__qualname__}"
+
+
+def _packages(modules: set[str]) -> dict[str, str]:
+    """By name, the hash of all Python files of the packages that modules are of: what their code calls."""
+    names = sorted({module.partition(".")[0] for module in modules})
+    return {name: found for name in names if (found := _package(name))}
+
+
+@cache
+def _package(name: str) -> str:
+    """The hash of the names and texts of a package's files; "" for what is none, as a single module."""
+    found = hashlib.sha256()
+    folders = list(getattr(sys.modules.get(name), "__path__", []))
+    files = [(str(path.relative_to(f)), path) for f in folders for path in Path(f).rglob("*.py")]
+    for inside, path in sorted(files):
+        with suppress(OSError):
+            found.update(f"{inside}\n".encode() + path.read_bytes())
+    return found.hexdigest()[:16] if files else ""
 
 
 @cache
