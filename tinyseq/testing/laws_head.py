@@ -70,6 +70,24 @@ def predictions(s: Subject, example: Example) -> None:
             equal(f"the prediction for sequence {i} alone", alone, "in the batch", whole[i])
 
 
+@law(
+    "H5",
+    "head",
+    usually="predict() drops features in every mode (ops.dropout instead of nn.Dropout), or draws where it "
+    "should take the likeliest",
+    examples=TOGETHER,
+)
+def deterministic(s: Subject, example: Example) -> None:
+    """In evaluation mode, also after training, the same features get the same answer every time."""
+    head = s.build().train().eval()
+    features, _ = make_pair(s, head, example)
+    with no_grad():
+        first = _answers(head.predict(features))
+        for _ in range(3):
+            for i, (before, now) in enumerate(zip(first, _answers(head.predict(features)), strict=True)):
+                equal(f"the prediction for sequence {i}, asked again,", now, "at first", before)
+
+
 def _answers(predicted: Any) -> list[np.ndarray[Any, Any]]:
     """One array for each sequence."""
     if isinstance(predicted, Sequences):

@@ -42,6 +42,14 @@ class PredictsOverTheBatch(Tagger):
         return self.projection(features).map(lambda scores: ops.log_softmax(scores, axis=0))
 
 
+class DropsAlways(Tagger):
+    """Features are dropped in whatever mode it is."""
+
+    def predict(self, features: Any) -> Any:
+        kept = random.generator().random(features.data.shape) < 0.5
+        return super().predict(features.map(lambda x: x * beside(x, kept, x.dtype)))
+
+
 class MeanOfMeansHead(Tagger):
     def loss(self, features: Any, targets: Any) -> Any:
         scores = self.projection(features)
@@ -187,6 +195,7 @@ ADAM: dict[str, Any] = {"cases": [{"lr": 0.1}]}
 PLANTS: list[tuple[str, str, Any, dict[str, Any]]] = [
     ("one score for all steps", "H1", OneScoreForAll, TAGGING),
     ("prediction normalised over the batch", "H2", PredictsOverTheBatch, TAGGING),
+    ("features dropped in evaluation mode", "H5", DropsAlways, TAGGING),
     ("head's loss is a mean of means", "H3", MeanOfMeansHead, TAGGING),
     ("class weights that nobody hears of", "H3", WeighsInSilence, TAGGING),
     ("ignored targets are counted", "E3", CountsIgnored, IGNORING),
