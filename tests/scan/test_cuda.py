@@ -1,12 +1,8 @@
 """Kernels of the cuda emitter, against the tape; without a GPU they run on the CPU device of cpucuda."""
 
-import importlib.util
-import sys
 from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -15,24 +11,13 @@ from tinyseq_cells.gru import GRU
 from tinyseq_cells.lstm import LSTM
 
 import tinyseq
+from tests.scan import fuzz
 from tinyseq import Tensor, ops
 from tinyseq.scan import Recurrent
 from tinyseq.scan.running.explain import explanation
 from tinyseq.scan.running.program import Program
 
 Counts = Callable[[], AbstractContextManager[Counter[str]]]
-
-
-def _load() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("fuzz", Path(__file__).parent / "fuzz.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules["fuzz"] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-fuzz = _load()
 
 
 @pytest.mark.parametrize("first", range(0, 40, 10))

@@ -1,28 +1,13 @@
 """Random steps, compiled, equal the same steps on the tape. More seeds: python -m tests.scan.fuzz."""
 
-import importlib.util
-import sys
 from collections.abc import Sequence
-from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
 
+from tests.scan import fuzz
 from tinyseq.scan.emitters.numba import products
 from tinyseq.scan.emitters.numba.kernels import load_kernels
-
-
-def _load() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("fuzz", Path(__file__).parent / "fuzz.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules["fuzz"] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-fuzz = _load()
 
 
 @pytest.mark.parametrize("first", range(0, 300, 30))
