@@ -239,8 +239,8 @@ def test_guard_page_catches_a_missing_bounds_check(check, signal_number):
 
 def test_precompiled_device_code_is_refused(cupy):
     x = cupy.asarray([3.0, 1.0, 2.0])
-    for function in (cupy.sort, cupy.argsort, cupy.unique, cupy.median):
-        with pytest.raises(NotImplementedError, match=r"cannot emulate cupy\.(arg)?sort: it is device code"):
+    for function in (cupy.sort, cupy.unique, cupy.median):
+        with pytest.raises(NotImplementedError, match=r"cannot emulate cupy\.\w*sort: it is device code"):
             function(x)
     for name in ("default_rng", "Generator", "XORWOW", "Philox4x3210", "MRG32k3a"):
         with pytest.raises(NotImplementedError, match=f"cannot emulate cupy.random.{name}"):

@@ -172,7 +172,7 @@ def test_the_emitter_can_be_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     assert kernels.emitter_name("numpy") == "numpy"
     monkeypatch.setenv("TINYSEQ_EMITTER", "fast")
     with pytest.raises(
-        ConfigError, match="TINYSEQ_EMITTER is 'fast': set it to numpy or numba, or not at all"
+        ConfigError, match="TINYSEQ_EMITTER is 'fast': set it to numpy, numba or cuda, or not at all"
     ):
         kernels.emitter_name("numpy")
 

@@ -215,6 +215,7 @@ NODES: dict[str, Op] = {
     "Abs": _unary(ops.abs), "Exp": _unary(ops.exp), "Log": _unary(ops.log), "Neg": _unary(ops.negative),
     "Relu": _unary(ops.relu), "Sigmoid": _unary(ops.sigmoid), "Sign": _unary(ops.sign),
     "Softplus": _unary(ops.softplus), "Softsign": _unary(lambda x: x / (1 + ops.abs(x))),
+    "Sin": _unary(ops.sin), "Cos": _unary(ops.cos), "Erf": _unary(ops.erf),
     "Sqrt": _unary(ops.sqrt), "Tanh": _unary(ops.tanh), "Reciprocal": _unary(lambda x: 1 / x),
     "Not": _unary(ops.logical_not), "Identity": _unary(lambda x: x), "IsInf": _is_inf,
     "IsNaN": _unary(lambda x: constant(np.isnan(x.numpy()))),

@@ -137,6 +137,34 @@ def _scatter_elements(c: Call) -> Any:
     return ops.where(constant(source >= 0), put, x.reshape(-1)).reshape(x.shape)
 
 
+def _trilu(c: Call) -> Any:
+    k = 0 if c.get(1) is None else c.ints(1)[0]
+    x = c[0]
+    if x.ndim < 2:
+        raise DataError(f"Trilu takes matrices, not {x.shape}.")
+    bound = max(x.shape[-2:]) + 1  # beyond it nothing changes
+    return (ops.triu if c.attr("upper", 1) else ops.tril)(x, max(-bound, min(bound, k)))
+
+
+def _cum_sum(c: Call) -> Any:
+    """From either end, with or without the element itself."""
+    x, axes = c[0], c.ints(1)
+    if len(axes) != 1 or not -x.ndim <= axes[0] < x.ndim:
+        raise DataError(f"CumSum along axis {axes} of {x.shape}.")
+    axis = axes[0] % x.ndim
+    if c.attr("reverse", 0):
+        x = ops.flip(x, axis)
+    if x.dtype.kind == "f":
+        found = ops.cumsum(x, axis)
+    else:  # in the dtype of x, where NumPy would take a wider one
+        found = constant(np.cumsum(x.numpy(), axis=axis, dtype=x.dtype))
+    if c.attr("exclusive", 0) and x.shape[axis]:
+        shape = [1 if i == axis else n for i, n in enumerate(x.shape)]
+        earlier = [slice(None)] * axis + [slice(0, x.shape[axis] - 1)]
+        found = ops.concatenate([constant(np.zeros(shape, x.dtype)), found[tuple(earlier)]], axis=axis)
+    return ops.flip(found, axis) if c.attr("reverse", 0) else found
+
+
 def _top_k(c: Call) -> Any:
     """The largest or smallest along an axis, sorted; of equal ones the first."""
     x, (count,), axis = c[0], c.ints(1), axis_of(c, -1, c[0].ndim)
@@ -195,7 +223,7 @@ SHAPES: dict[str, Callable[[Call], Any]] = {
     "Size": lambda c: constant(np.array(c[0].size, np.int64)), "Squeeze": _squeeze,
     "Unsqueeze": _unsqueeze, "Transpose": _transpose, "Concat": _concat, "Slice": _slice, "Split": _split,
     "Gather": _gather, "GatherElements": _gather_elements, "GatherND": _gather_nd, "Range": _range,
-    "TopK": _top_k,
+    "TopK": _top_k, "Trilu": _trilu, "CumSum": _cum_sum,
     "ScatterElements": _scatter_elements,
     "ConstantOfShape": _constant_of_shape, "Constant": _constant, "ReverseSequence": _reverse_sequence,
 }  # fmt: skip
