@@ -1,17 +1,22 @@
 """Training on labelled examples, for `tinyseq train` and `check`: tagging and classification."""
 
-from collections.abc import Iterable
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tinyseq import random
+from tinyseq.cli.language_model import MODEL
 from tinyseq.data import LengthBatches, read_conll, read_table, words
 from tinyseq.data.files import lines
 from tinyseq.errors import DataError
-from tinyseq.registry.run_file import Labelled
+from tinyseq.registry import build
+from tinyseq.registry.run_file import Labelled, Run
 from tinyseq.tasks import Task
 from tinyseq.tasks.base import Example, divided
 from tinyseq.tasks.predictor import TASKS
+from tinyseq.training import Epoch, SaveBest, Trainer
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,51 @@ def _header(path: Path, encoding: str) -> list[str]:
     for _, line in lines(path, lambda where, what: None, encoding):
         return next(csv.reader([line], delimiter=separator)) if separator == "," else line.split(separator)
     raise DataError(f"{path} is empty: its first line names the columns.")
+
+
+def hashes_of(data: Labelled, folder: Path) -> dict[str, dict[str, str]]:
+    """Where the files of the data are, and the SHA-256 of each."""
+    named = {"train": data.train, "valid": data.valid}
+    files = {option: (folder / name).resolve() for option, name in named.items() if name is not None}
+    return {option: {"file": str(file), "sha256": sha256(file)} for option, file in files.items()}
+
+
+def sha256(file: Path) -> str:
+    """The hash of a file. Raises DataError for one that cannot be read."""
+    try:
+        with file.open("rb") as opened:
+            return hashlib.file_digest(opened, "sha256").hexdigest()
+    except OSError as error:
+        raise DataError(f"{file} cannot be read: {error.strerror or error}.") from None
+
+
+def trainer_of(
+    run: Run,
+    parts: Parts,
+    *,
+    directory: Path | None,
+    notes: dict[str, Any],
+    after_epoch: Sequence[Callable[[Trainer, Epoch], None]] = (),
+) -> Trainer:
+    """A Trainer of a new model, seeded. Raises DataError for a model that cannot learn these examples."""
+    options = run.training
+    random.seed(options.seed)
+    model = build(run.model_config(**parts.task.told()))
+    if mistake := mistake_in(model, parts):
+        raise DataError(mistake)
+    functions = list(after_epoch)
+    if directory is not None:
+        functions.append(SaveBest(directory / MODEL, {"task": parts.task.to_record(), "run": notes["run"]}))
+    return Trainer(
+        model,
+        build(options.optimizer, parameters=model),
+        clip=options.clip,
+        monitor=options.monitor,
+        patience=options.patience,
+        directory=directory,
+        notes=notes,
+        after_epoch=functions,
+    )
 
 
 def mistake_in(model: Any, parts: Parts) -> str:

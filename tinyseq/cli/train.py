@@ -1,17 +1,16 @@
 """tinyseq train and tinyseq check: a run that a TOML file describes."""
 
 import argparse
-import hashlib
 import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from tinyseq import random
+from tinyseq.cli import labelled
 from tinyseq.cli.arguments import WRONG, Formatter
 from tinyseq.cli.console import epoch_printer
-from tinyseq.cli.labelled import mistake_in, parts_of
-from tinyseq.cli.language_model import MODEL, Corpus, saved_notes, trainer_of
+from tinyseq.cli.language_model import Corpus, saved_notes, trainer_of
 from tinyseq.cli.session import carry_out, fingerprint, require_fresh, require_same_text, text_rows
 from tinyseq.data import demo_text, read_text
 from tinyseq.errors import ConfigError, DataError
@@ -19,7 +18,6 @@ from tinyseq.registry import build
 from tinyseq.registry.run_file import Labelled, Run
 from tinyseq.registry.run_file import check as mistakes_in
 from tinyseq.registry.run_file import read as read_run
-from tinyseq.training import SaveBest, Trainer
 
 EXAMPLE = """\
 example of a file:
@@ -71,10 +69,10 @@ def check(args: argparse.Namespace) -> int:
     """Print all mistakes; the exit code tells whether there are any."""
     mistakes = mistakes_in(args.file)
     if not mistakes and isinstance((run := read_run(args.file)).data, Labelled):
-        parts = parts_of(run.data, args.file.parent)
+        parts = labelled.parts_of(run.data, args.file.parent)
         random.seed(run.training.seed)
         model = build(run.model_config(**parts.task.told()))
-        if said := mistake_in(model, parts):
+        if said := labelled.mistake_in(model, parts):
             print(f"{args.file}: {said}")
             return WRONG
     for mistake in mistakes:
@@ -138,31 +136,24 @@ def _train_labelled(args: argparse.Namespace, run: Run, data: Labelled) -> None:
     """The same for a task with examples."""
     folder, options = args.file.parent, run.training
     directory = None if options.directory is None else folder / options.directory
-    parts = parts_of(data, folder)
-    files = [folder / name for name in (data.train, data.valid) if name is not None]
-    sha256 = fingerprint("".join(hashlib.sha256(file.read_bytes()).hexdigest() for file in files))
-    notes = {"run": identity(run), "text": data.train, "sha256": sha256}
+    parts, files = labelled.parts_of(data, folder), labelled.hashes_of(data, folder)
+    notes = {
+        "run": identity(run),
+        "run_file": str(args.file.resolve()),
+        "text": data.train,
+        "files": files,
+        "sha256": fingerprint("".join(file["sha256"] for file in files.values())),
+    }
     if args.resume:
         _require_same_run(args.file, directory, notes)
     else:
         require_fresh(directory)
-    random.seed(options.seed)
-    model = build(run.model_config(**parts.task.told()))
-    if mistake := mistake_in(model, parts):
-        raise DataError(f"{args.file}: {mistake}")
-    functions: list[Any] = [epoch_printer(options.epochs, "labels")]
-    if directory is not None:
-        functions.append(SaveBest(directory / MODEL, {"task": parts.task.to_record(), "run": notes["run"]}))
-    training = Trainer(
-        model,
-        build(options.optimizer, parameters=model),
-        clip=options.clip,
-        monitor=options.monitor,
-        patience=options.patience,
-        directory=directory,
-        notes=notes,
-        after_epoch=functions,
-    )
+    show = epoch_printer(options.epochs, "labels")
+    try:
+        training = labelled.trainer_of(run, parts, directory=directory, notes=notes, after_epoch=[show])
+    except DataError as error:
+        raise DataError(f"{args.file}: {error}") from None
+    model = training.model
     labels = parts.task.labels.symbols
     shown = ", ".join(labels[:6]) + (f" and {len(labels) - 6} more" if len(labels) > 6 else "")
     count = 0 if parts.valid is None else len(parts.valid.examples)
