@@ -1,5 +1,31 @@
 """Every exception that tinyseq raises on purpose: what was done, what was expected, what to try."""
 
+import reprlib
+from collections.abc import Iterable
+from typing import Any
+
+_shortener = reprlib.Repr()
+_shortener.maxstring = _shortener.maxother = 60
+
+
+def brief(value: Any) -> str:
+    """The repr of anything, never long; of what needs several lines, such as a model, its class."""
+    shown = _shortener.repr(value)
+    return shown if "\n" not in shown else f"a {type(value).__name__}"
+
+
+def clip(text: str) -> str:
+    """The beginning of a text that a stranger may have made endless."""
+    return text if len(text) <= 400 else f"{text[:397]}..."
+
+
+def near(name: str, names: Iterable[str]) -> str:
+    """A question with the names that `name` may have been meant for, or an empty string."""
+    import difflib  # only a mistake needs it
+
+    found = difflib.get_close_matches(name, names, 3) if len(name) <= 100 else []
+    return f" Did you mean {' or '.join(map(repr, found))}?" if found else ""
+
 
 class TinyseqError(Exception):
     """The base of every error below."""

@@ -4,15 +4,14 @@ from typing import Any
 
 from tinyseq import ops
 from tinyseq.contracts import Head, Metric
+from tinyseq.contracts.pairing import check_id
+from tinyseq.decoding import Hypothesis, prefix_search
 from tinyseq.engine import Tensor, no_grad
 from tinyseq.evaluation import ErrorRate, ExactMatch
 from tinyseq.nn import Linear
 from tinyseq.nn.init import Initializer
-from tinyseq.pairing import check_id
 from tinyseq.registry import losses
 from tinyseq.sequences import packed
-from tinyseq_heads.prefixes import prefix_search
-from tinyseq_heads.search import Hypothesis
 
 
 class CTCHead(Head):

@@ -7,18 +7,19 @@ import numpy as np
 
 from tinyseq import ops
 from tinyseq.contracts import Cell, Head, Loss, Metric
+from tinyseq.contracts.pairing import beside, check_id
+from tinyseq.decoding import Hypothesis, beam_search, write
+from tinyseq.decoding.search import Array, check_length
 from tinyseq.engine import Tensor, no_grad
 from tinyseq.errors import ConfigError
 from tinyseq.evaluation import ErrorRate, ExactMatch
 from tinyseq.nn import Dropout, Embedding, Linear, Module
-from tinyseq.pairing import beside, check_id
 from tinyseq.registry import losses
 from tinyseq.scan import Recurrent, scan
 from tinyseq.scan.state import flatten, rebuild
 from tinyseq.sequences import Sequences, packed
 from tinyseq_heads.attention import Memory, attention_of
 from tinyseq_heads.pooling import Pooling, meet_pooling, pooling_of
-from tinyseq_heads.search import Array, Hypothesis, beam_search, check_length, write
 from tinyseq_heads.targets import WithoutEnd, check_targets, shifted
 
 Condition = Literal["state", "input", "both"]
@@ -138,7 +139,7 @@ class Decoder(Head):
         exclude: Sequence[int] = (),
         seed: int | None = None,
     ) -> list[Array]:
-        """The ids of each sequence, drawn at random; see `tinyseq.sampling.choose`."""
+        """The ids of each sequence, drawn at random; see `tinyseq.decoding.sampling.choose`."""
         with no_grad(), self.evaluating():
             source = self.read(features)
             return write(

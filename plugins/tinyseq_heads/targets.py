@@ -7,9 +7,9 @@ import numpy as np
 from tinyseq import ops
 from tinyseq.backend import to_numpy
 from tinyseq.contracts import Metric
+from tinyseq.contracts.pairing import beside
 from tinyseq.errors import DataError
 from tinyseq.evaluation.edits import pairs
-from tinyseq.pairing import beside
 from tinyseq.sequences import Sequences
 
 

@@ -7,10 +7,10 @@ import numpy as np
 from tinyseq import ops, scan
 from tinyseq.backend import to_numpy
 from tinyseq.contracts import Loss, Reduction
+from tinyseq.contracts.pairing import beside, check_classes, check_reduction, paired
 from tinyseq.engine import Tensor
 from tinyseq.errors import ConfigError, NonFiniteError, ShapeError
 from tinyseq.nn import Parameter, init
-from tinyseq.pairing import beside, check_classes, check_reduction, paired
 from tinyseq.sequences import Sequences, like, packed
 
 

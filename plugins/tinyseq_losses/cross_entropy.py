@@ -8,9 +8,9 @@ import numpy as np
 from tinyseq import Sequences, Tensor, ops, primitive
 from tinyseq.backend.blocks import by_rows
 from tinyseq.contracts import Loss, Reduction, count_targets
+from tinyseq.contracts.pairing import beside, check_classes, check_list, check_reduction, paired, reduced
 from tinyseq.errors import ConfigError, ShapeError
 from tinyseq.ops.half import in_float32
-from tinyseq.pairing import beside, check_classes, check_list, check_reduction, paired, reduced
 
 
 class CrossEntropy(Loss):

@@ -9,9 +9,9 @@ import numpy as np
 from tinyseq import ops, primitive, scan
 from tinyseq.backend import to_numpy
 from tinyseq.contracts import Loss, Reduction
+from tinyseq.contracts.pairing import beside, check_id, check_reduction
 from tinyseq.engine import Tensor
 from tinyseq.errors import DataError, NonFiniteError, ShapeError
-from tinyseq.pairing import beside, check_id, check_reduction
 from tinyseq.sequences import Sequences, packed
 
 Labels = np.ndarray[Any, Any]

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinyseq import ops, random
+from tinyseq.contracts.pairing import beside
 from tinyseq.engine import Tensor
-from tinyseq.pairing import beside
 
 
 class Candidates(NamedTuple):

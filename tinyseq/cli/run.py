@@ -11,9 +11,9 @@ from typing import Any, get_type_hints
 
 from tinyseq.cli.arguments import Formatter
 from tinyseq.cli.console import duration
-from tinyseq.errors import ConfigError, PluginError
+from tinyseq.errors import ConfigError, PluginError, near
 from tinyseq.registry import recipes
-from tinyseq.registry.annotations import expected, fits, near
+from tinyseq.registry.annotations import expected, fits
 
 EXAMPLES = """\
 examples:

@@ -6,8 +6,8 @@ from typing import Any
 
 from tinyseq.cli.arguments import Formatter, number, whole
 from tinyseq.cli.language_model import open_model
+from tinyseq.decoding import generate
 from tinyseq.errors import DataError
-from tinyseq.sampling import generate
 
 EXAMPLES = """\
 examples:

@@ -1,4 +1,4 @@
-"""Floor 4: from files and texts to batches."""
+"""From files and texts to batches."""
 
 from tinyseq.data.audio import mfcc as mfcc
 from tinyseq.data.audio import read_wav as read_wav

@@ -1,4 +1,4 @@
-"""Floor 4: metrics, carried as sums and counts."""
+"""Metrics, carried as sums and counts."""
 
 from tinyseq.evaluation.bleu import BLEU as BLEU
 from tinyseq.evaluation.classes import BinaryNats as BinaryNats

@@ -7,9 +7,9 @@ import numpy as np
 
 from tinyseq import ops
 from tinyseq.contracts import Metric
+from tinyseq.contracts.pairing import check_classes, paired
 from tinyseq.engine import no_grad
 from tinyseq.errors import ConfigError, ShapeError
-from tinyseq.pairing import check_classes, paired
 
 
 class Perplexity(Metric):

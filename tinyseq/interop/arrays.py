@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 
 from tinyseq.engine import Tensor
-from tinyseq.errors import DataError
-from tinyseq.registry.annotations import brief
-from tinyseq.registry.container import check_header
+from tinyseq.errors import DataError, brief
+from tinyseq.files.container import check_header
 
 Array = np.ndarray[Any, Any]
 Source = Mapping[str, Any] | str | os.PathLike[str]

@@ -8,11 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinyseq.errors import ConfigError, DataError
+from tinyseq.errors import ConfigError, DataError, brief, near
 from tinyseq.interop.arrays import Array
 from tinyseq.nn import Module
 from tinyseq.registry import entry_of
-from tinyseq.registry.annotations import brief, near
 
 Arrays = dict[str, Array]
 

@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 
 from tinyseq.engine import Tensor
-from tinyseq.errors import ConfigError, PluginError
+from tinyseq.errors import ConfigError, PluginError, brief
 from tinyseq.nn import Module
-from tinyseq.registry.annotations import brief
 from tinyseq.registry.catalogue import entry_of
 from tinyseq.registry.contract import constructor_parameters
 

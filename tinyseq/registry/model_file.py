@@ -5,12 +5,11 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from tinyseq.backend import backend_of
-from tinyseq.errors import ConfigError, DataError, PluginError
+from tinyseq.errors import ConfigError, DataError, PluginError, brief
+from tinyseq.files.container import Container, open_container, write_container
 from tinyseq.nn import Module, init
-from tinyseq.registry.annotations import brief
 from tinyseq.registry.assembly import Mistake, assemble
 from tinyseq.registry.configuration import config
-from tinyseq.registry.container import Container, open_container, write_container
 from tinyseq.registry.entry import THIS_PROCESS
 
 FORMAT, VERSION = "tinyseq.model", 1

@@ -31,12 +31,12 @@ from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hints
 
-from tinyseq.errors import DataError, PluginError
+from tinyseq.errors import DataError, PluginError, brief, near
+from tinyseq.files.toml_lines import line_of, lines_of
 from tinyseq.nn import Linear, init
-from tinyseq.registry.annotations import brief, expected, fits, near
+from tinyseq.registry.annotations import expected, fits
 from tinyseq.registry.assembly import MAX_VALUES, Mistake, assemble
 from tinyseq.registry.catalogue import locate
-from tinyseq.registry.toml_lines import line_of, lines_of
 
 MAX_BYTES, MAX_LINE = 2**16, 2**10
 """Of a file, and of a line in characters; beyond, TOML takes time without bounds."""

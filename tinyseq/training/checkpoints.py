@@ -9,7 +9,7 @@ from tinyseq import random
 from tinyseq.backend import backend_of
 from tinyseq.engine import Tensor, make_tensor
 from tinyseq.errors import DataError
-from tinyseq.registry.container import open_container, write_container
+from tinyseq.files.container import open_container, write_container
 from tinyseq.scan.state import flatten, rebuild
 from tinyseq.training.options import first_rates, keep_new_options
 from tinyseq.training.records import Progress

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinyseq.engine import Tensor
-from tinyseq.errors import DataError, TinyseqError
+from tinyseq.errors import DataError, TinyseqError, brief, near
 from tinyseq.interop.onnx.graph import library
 from tinyseq.interop.onnx.reading import control, losses, recurrences
 from tinyseq.interop.onnx.reading.call import Call, constant
@@ -17,7 +17,6 @@ from tinyseq.interop.onnx.reading.growth import check_growth
 from tinyseq.interop.onnx.reading.nodes import NODES
 from tinyseq.interop.onnx.reading.parse import Body, parsed
 from tinyseq.nn.module import Module, Parameter
-from tinyseq.registry.annotations import brief, near
 
 MAX_NODES = 10_000_000
 """How many nodes one call computes, in loops inside each other as well."""

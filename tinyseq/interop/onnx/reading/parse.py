@@ -3,9 +3,8 @@
 from collections.abc import Container
 from typing import Any, NamedTuple
 
-from tinyseq.errors import DataError
+from tinyseq.errors import DataError, brief, near
 from tinyseq.interop.onnx.reading.nodes import dtype_of
-from tinyseq.registry.annotations import brief, near
 
 SINCE = {"Softmax": 13, "LogSoftmax": 13, "Scan": 9, "Not": 1}
 OLDEST = 7

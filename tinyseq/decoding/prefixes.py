@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
+from tinyseq.contracts.pairing import check_id
+from tinyseq.decoding.search import Hypothesis
 from tinyseq.errors import ConfigError, NonFiniteError
-from tinyseq.pairing import check_id
-from tinyseq_heads.search import Hypothesis
 
 Array = np.ndarray[Any, Any]
 Labels = tuple[int, ...]

@@ -1,4 +1,4 @@
-"""Floor 3: what a plugin has to provide, one class for each kind.
+"""What a plugin has to provide, one class for each kind.
 
 `api` is the version of the contract that a class was written for; `version` is the component's own, raised
 when saved models of the older one would mean something else.

@@ -8,10 +8,10 @@ import numpy as np
 
 from tinyseq import random
 from tinyseq.backend import backend
+from tinyseq.contracts.pairing import check_id, check_list
 from tinyseq.engine import make_tensor, no_grad
 from tinyseq.errors import ConfigError, DataError, NonFiniteError
 from tinyseq.nn import Module
-from tinyseq.pairing import check_id, check_list
 from tinyseq.sequences import Sequences, stream
 
 Scores = np.ndarray[Any, Any]

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tinyseq_heads.search import Hypothesis, beam_search, write
 
 import tinyseq
 from tinyseq import Tensor, ops
+from tinyseq.decoding import Hypothesis, beam_search, write
 from tinyseq.errors import ConfigError, NonFiniteError
 
 Array = np.ndarray[Any, Any]

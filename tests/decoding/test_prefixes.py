@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tinyseq_heads.ctc import CTCHead
-from tinyseq_heads.prefixes import prefix_search
 from tinyseq_losses.ctc import CTC
 
 import tinyseq
 from tinyseq import Sequences, Tensor
+from tinyseq.decoding import prefix_search
 from tinyseq.errors import ConfigError, NonFiniteError
 
 Array = np.ndarray[Any, Any]

@@ -12,9 +12,9 @@ from tinyseq_heads.language_model import LanguageModelHead
 
 import tinyseq
 from tinyseq import Recurrent, Tensor
+from tinyseq.decoding import choose, generate
 from tinyseq.errors import ConfigError, DataError, NonFiniteError
 from tinyseq.nn import Dropout, Embedding, Module, SequenceModel, Sequential
-from tinyseq.sampling import choose, generate
 from tinyseq.sequences import Sequences
 
 

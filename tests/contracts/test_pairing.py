@@ -10,12 +10,11 @@ from tinyseq_cells.gru import GRU
 from tinyseq_heads.ctc import CTCHead
 from tinyseq_heads.decoder import Decoder
 from tinyseq_heads.generator import Generator
-from tinyseq_heads.prefixes import prefix_search
-from tinyseq_heads.search import beam_search, write
 from tinyseq_heads.tagger import Tagger
 from tinyseq_losses.cross_entropy import CrossEntropy
 from tinyseq_losses.ctc import CTC
 
+from tinyseq.decoding import beam_search, prefix_search, write
 from tinyseq.errors import ConfigError, DataError
 from tinyseq.nn import Linear, Residual, Sequential
 

@@ -11,9 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from tinyseq.errors import ConfigError, DataError
-from tinyseq.files import atomic_write
-from tinyseq.registry.annotations import brief
+from tinyseq.errors import ConfigError, DataError, brief
+from tinyseq.files.atomic import atomic_write
 
 KEY, CHECK = "tinyseq", "tinyseq.crc32"
 CHECKS = "crc32"  # in the record: of each array

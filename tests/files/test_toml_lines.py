@@ -5,7 +5,7 @@ import tomllib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinyseq.registry.toml_lines import line_of, lines_of
+from tinyseq.files.toml_lines import line_of, lines_of
 
 NAMES = st.sampled_from(["a", "b-c", "3", '"d.e"', "'f = 1'", '"g\\"h"', '"\\u00e9"'])
 NOISE = st.sampled_from(

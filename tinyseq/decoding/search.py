@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinyseq import ops, random
+from tinyseq.contracts.pairing import beside, check_id
+from tinyseq.decoding.sampling import choose, without
 from tinyseq.errors import ConfigError, NonFiniteError
-from tinyseq.pairing import beside, check_id
-from tinyseq.sampling import choose, without
 from tinyseq.scan.state import flatten, tree_map
 
 Array = np.ndarray[Any, Any]
