@@ -9,9 +9,9 @@ _shortener.maxstring = _shortener.maxother = 60
 
 
 def brief(value: Any) -> str:
-    """The repr of anything, never long; of what needs several lines, such as a model, its class."""
-    shown = _shortener.repr(value)
-    return shown if "\n" not in shown else f"a {type(value).__name__}"
+    """The repr of a plain value, as of NumPy or TOML, never long; of anything else, its class."""
+    plain = type(value).__module__ in ("builtins", "datetime", "numpy")
+    return _shortener.repr(value) if plain else f"a {type(value).__name__}"
 
 
 def clip(text: str) -> str:

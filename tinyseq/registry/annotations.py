@@ -17,6 +17,7 @@ WORDS = {
     type(None): "nothing",
 }
 
+
 @functools.lru_cache
 def annotations(cls: type) -> dict[str, Any]:
     """The annotations of a constructor's parameters; none if some can be resolved by type checkers only."""
