@@ -94,6 +94,7 @@ class Program:
         self.forward_keys, self.backward_keys = emitter.forward_keys, emitter.backward_keys
         self.library = library
         self._divide_memory()
+        self.kernels = kernels
         self._functions = _compiled(self.source, library, kernels)
         self._whole = self._functions
         if isinstance(emitter, NumbaEmitter) and options.whole:
