@@ -15,14 +15,12 @@ ROOT = Path(tinyseq.__file__).parent
 PRIVATE = {"tinyseq.cli"}
 """The command: its words are on the pages, its functions are nobody's to import."""
 MODULES = [
-    "tinyseq.contracts",
     "tinyseq.errors",
     "tinyseq.interop.keras",
     "tinyseq.interop.torch",
     "tinyseq.nn.init",
-    "tinyseq.pairing",
+    "tinyseq.contracts.pairing",
     "tinyseq.random",
-    "tinyseq.sampling",
     "tinyseq_heads.attention",
     "tinyseq_heads.pooling",
     "tinyseq_losses.miners",
