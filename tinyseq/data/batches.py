@@ -14,17 +14,43 @@ Collate = Callable[[list[T]], Any]
 """Makes the batch that a training step takes from the list of its examples."""
 
 
-class LengthBatches(Generic[T]):
+class _Batches(Generic[T]):
+    """What both ways to batch are told; see LengthBatches."""
+
+    def __init__(
+        self,
+        examples: Iterable[T],
+        batch_size: int,
+        collate: Collate[T] = list,
+        *,
+        length: Callable[[T], int] | None = None,
+        pool: int = 50,
+    ) -> None:
+        if batch_size < 1 or pool < 1:
+            raise ConfigError(
+                f"Batches need sizes of 1 or more, got batch_size={batch_size} and pool={pool}."
+            )
+        self.examples = examples
+        self.batch_size = batch_size
+        self.collate = collate
+        self.length = length or _length
+        self.pool = pool
+        self.places: list[int] = []
+
+
+class LengthBatches(_Batches[T]):
     """Batches of examples in memory, put together by length.
 
     Steps of a batch in which only the longest sequences go on waste time, so examples are drawn at random
     into pools of `pool` batches, and each pool is cut into batches by length: a larger pool makes batches
     more even and less random. `length` measures an example, by default `len` of it, or of the first part of a
-    tuple; `collate` makes a batch, by default a list.
-    `places` says which examples, by their place in the data, the batch has that came last.
+    tuple; `collate` makes a batch, by default a list. `places` says which examples, by their place in the
+    data, the batch has that came last.
     Every example comes once an epoch; iterating draws the whole order at once from
     `tinyseq.random.generator()`. Raises DataError without examples.
     """
+
+    examples: Sequence[T]
 
     def __init__(
         self,
@@ -35,15 +61,10 @@ class LengthBatches(Generic[T]):
         length: Callable[[T], int] | None = None,
         pool: int = 50,
     ) -> None:
-        _check_sizes(batch_size, pool)
+        super().__init__(examples, batch_size, collate, length=length, pool=pool)
         if not len(examples):
             raise DataError("LengthBatches needs at least one example.")
-        self.examples = examples
-        self.batch_size = batch_size
-        self.collate = collate
-        self.pool = pool
-        self.places: list[int] = []
-        self._lengths = np.array([(length or _length)(example) for example in examples])
+        self._lengths = np.array([self.length(example) for example in examples])
 
     def __len__(self) -> int:
         return -(-len(self.examples) // self.batch_size)
@@ -64,7 +85,7 @@ class LengthBatches(Generic[T]):
             yield self.collate([self.examples[i] for i in places])
 
 
-class StreamedBatches(Generic[T]):
+class StreamedBatches(_Batches[T]):
     """Batches from examples that do not fit into memory: one pool of `pool` batches is held at a time.
 
     `examples` starts anew each time it is iterated, like Records or a list; a pool is the next examples of
@@ -72,23 +93,6 @@ class StreamedBatches(Generic[T]):
     by class should be shuffled first, as examples far apart never meet. Iterating draws one number from
     `tinyseq.random.generator()`, which decides the whole epoch.
     """
-
-    def __init__(
-        self,
-        examples: Iterable[T],
-        batch_size: int,
-        collate: Collate[T] = list,
-        *,
-        length: Callable[[T], int] | None = None,
-        pool: int = 50,
-    ) -> None:
-        _check_sizes(batch_size, pool)
-        self.examples = examples
-        self.batch_size = batch_size
-        self.collate = collate
-        self.places: list[int] = []
-        self.length = length or _length
-        self.pool = pool
 
     def __iter__(self) -> Iterator[Any]:
         return self._batches(np.random.default_rng(random.generator().integers(2**63)))
@@ -118,8 +122,3 @@ def _cut(lengths: Any, batch_size: int, rng: np.random.Generator) -> list[Any]:
     if rest:
         starts[rng.integers(count) + 1 :] -= batch_size - rest
     return np.split(by_length, starts[1:])
-
-
-def _check_sizes(batch_size: int, pool: int) -> None:
-    if batch_size < 1 or pool < 1:
-        raise ConfigError(f"Batches need sizes of 1 or more, got batch_size={batch_size} and pool={pool}.")
