@@ -7,7 +7,7 @@ import numpy as np
 from tinyseq import ops, scan
 from tinyseq.backend import to_numpy
 from tinyseq.contracts import Loss, Reduction
-from tinyseq.contracts.pairing import beside, check_classes, check_reduction, paired
+from tinyseq.contracts.pairing import beside, check_classes, check_ignored, check_reduction, paired
 from tinyseq.engine import Tensor
 from tinyseq.errors import ConfigError, NonFiniteError, ShapeError
 from tinyseq.nn import Parameter, init
@@ -40,7 +40,7 @@ class CRF(Loss):
         if tags < 1:
             raise ConfigError(f"CRF needs one tag or more, not {tags}.")
         self.tags = tags
-        self.ignore_index = ignore_index
+        self.ignore_index = check_ignored("CRF", ignore_index)
         self.transitions = Parameter(init.uniform((tags, tags)))
         self.start = Parameter(init.uniform((tags,)))
         self.end = Parameter(init.uniform((tags,)))
@@ -116,7 +116,8 @@ class CRF(Loss):
     def _scores(self, emissions: Sequences, tags: Sequences) -> tuple[Tensor, Tensor]:
         """What the emission of each step, and the move to its tag, add to the score of a path: (rows, 1)."""
         check_classes("CRF", tags, self.tags, None)
-        layout, now = emissions.layout, tags.data
+        # of 64 bits, as the place of a move in the table is the square of a tag
+        layout, now = emissions.layout, tags.data.astype("int64")
         first = ops.take(self.start, now[: layout.batch], axis=0)
         # the row before row r of step t is the same sequence's in step t - 1, sizes[t - 1] rows earlier
         sizes = np.asarray(layout.sizes)
@@ -181,4 +182,7 @@ class CRF(Loss):
                 f"CRF({self.tags}) takes one score for each tag at each step; got shape "
                 f"{emissions.data.shape[1:]} at each step."
             )
-        return emissions
+        dtype = (
+            self.transitions.dtype
+        )  # as a cell takes features: NumPy makes float64, Parameters are float32
+        return emissions if emissions.dtype == dtype else emissions.map(lambda x: x.astype(dtype))

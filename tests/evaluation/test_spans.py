@@ -116,7 +116,7 @@ def test_conversions_by_hand() -> None:
     assert convert_tags(["B", "I", "O", "B"], "IOB2", "BILOU") == ["B", "L", "O", "U"]
     assert convert_tags(["O", "I-A-B"], "IOB2", "IOBES") == ["O", "S-A-B"]
     assert convert_tags([], "IOB2", "IOB1") == []
-    with pytest.raises(ConfigError, match="list of a sequence's tags"):
+    with pytest.raises(ConfigError, match="tags is a list"):
         convert_tags("O O", "IOB2", "IOB1")
     with pytest.raises(ConfigError, match="'U-X' is none of IOB2"):
         convert_tags(["U-X"], "IOB2", "IOB1")

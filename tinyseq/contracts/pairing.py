@@ -24,11 +24,29 @@ def check_id(name: str, option: str, value: Any, count: int | None = None, *, of
 
     Raises ConfigError, also for one that is none of `count`.
     """
-    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    if not whole or value < 0 or (count is not None and value >= count):
+    if not is_whole(value) or value < 0 or (count is not None and value >= count):
         most = "or more" if count is None else f"to {count - 1}"
         raise ConfigError(f"{name}: {option} is the number of a {of}, 0 {most}, not {value!r}.")
     return int(value)
+
+
+def is_whole(value: Any) -> bool:
+    """Whether a value is an integer, of Python or NumPy; booleans are none."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def check_count(name: str, option: str, value: Any) -> int:
+    """`value`, if it is a whole number of 1 or more. Raises ConfigError."""
+    if not is_whole(value) or value < 1:
+        raise ConfigError(f"{name}: {option} is a whole number, 1 or more, not {value!r}.")
+    return int(value)
+
+
+def check_ignored(name: str, ignore_index: Any) -> int | None:
+    """`ignore_index`, if targets can be equal to it, or None. Raises ConfigError."""
+    if ignore_index is not None and not is_whole(ignore_index):
+        raise ConfigError(f"{name}: ignore_index is an integer or None, not {ignore_index!r}.")
+    return None if ignore_index is None else int(ignore_index)
 
 
 def check_list(name: str, option: str, values: Any) -> None:
@@ -67,8 +85,10 @@ def beside(x: Tensor, values: Any, dtype: Any = None) -> Tensor:
     return make_tensor(backend_of(x.data).asarray(np.array(values, dtype)), None)
 
 
-def check_classes(name: str, targets: Any, classes: int, ignore_index: int | None) -> None:
+def check_classes(name: str, targets: Any, classes: int | None, ignore_index: int | None) -> None:
     """Raise DataError, naming the place, unless all targets are in [0, classes) or `ignore_index`.
+
+    Without `classes`, any number from 0 on is one.
 
     This happens on the host, as a device would read whatever lies at the wrong place. Sequences remember
     their range; only Tensors, and ignored targets that are out of range, are copied from a device.
@@ -80,10 +100,10 @@ def check_classes(name: str, targets: Any, classes: int, ignore_index: int | Non
         return
     if isinstance(targets, Sequences):
         low, high = targets.id_range  # remembered, so a device is not asked
-        if low >= 0 and high < classes:
+        if low >= 0 and (classes is None or high < classes):
             return
     ids = rows.numpy()
-    bad = (ids < 0) | (ids >= classes)
+    bad = ids < 0 if classes is None else (ids < 0) | (ids >= classes)
     if ignore_index is not None:
         bad &= ids != ignore_index
     if not bad.any():
@@ -95,8 +115,9 @@ def check_classes(name: str, targets: Any, classes: int, ignore_index: int | Non
         place = f"of sequence {sequence} at step {step}"
     else:
         place = f"at position {at[0] if len(at) == 1 else tuple(at)}"
+    known = "below 0, and no class" if classes is None else f"none of the {classes} classes 0..{classes - 1}"
     raise DataError(
-        f"{name}: the target {value} {place} is none of the {classes} classes 0..{classes - 1}"
+        f"{name}: the target {value} {place} is {known}"
         + (
             "; if it stands for nothing, say ignore_index or leave it out."
             if ignore_index is None

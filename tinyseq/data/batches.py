@@ -7,7 +7,8 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from tinyseq import random
-from tinyseq.errors import ConfigError, DataError
+from tinyseq.contracts.pairing import check_count
+from tinyseq.errors import DataError
 
 T = TypeVar("T")
 Collate = Callable[[list[T]], Any]
@@ -26,10 +27,8 @@ class _Batches(Generic[T]):
         length: Callable[[T], int] | None = None,
         pool: int = 50,
     ) -> None:
-        if batch_size < 1 or pool < 1:
-            raise ConfigError(
-                f"Batches need sizes of 1 or more, got batch_size={batch_size} and pool={pool}."
-            )
+        check_count("Batches", "batch_size", batch_size)
+        check_count("Batches", "pool", pool)
         self.examples = examples
         self.batch_size = batch_size
         self.collate = collate
@@ -61,6 +60,11 @@ class LengthBatches(_Batches[T]):
         length: Callable[[T], int] | None = None,
         pool: int = 50,
     ) -> None:
+        if isinstance(examples, str) or not hasattr(examples, "__getitem__"):
+            raise DataError(
+                f"LengthBatches takes a list of examples, not a {type(examples).__name__}: StreamedBatches "
+                "read what comes one after another."
+            )
         super().__init__(examples, batch_size, collate, length=length, pool=pool)
         if not len(examples):
             raise DataError("LengthBatches needs at least one example.")

@@ -8,6 +8,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tinyseq.contracts.pairing import is_whole
 from tinyseq.data.files import PathLike, Records, Report, lines, located
 from tinyseq.data.text import read_text
 from tinyseq.errors import ConfigError, DataError
@@ -38,6 +39,10 @@ def read_conll(
     (3.1) are left out. A line with another number of columns than the first, or with nothing in one that is
     asked for, is malformed, and so is one in which two of `columns` are the same.
     """
+    if isinstance(columns, str | int) or not columns or not all(map(is_whole, columns)):
+        raise ConfigError(
+            f"read_conll(): columns is a list of numbers of columns, such as [0, -1], not {columns!r}."
+        )
     prefixes = (skip,) if isinstance(skip, str) else tuple(skip)
     nodes = Path(path).name.removesuffix(".gz").endswith(".conllu")
     wanted = _Columns(tuple(columns), separator, prefixes, nodes)

@@ -8,7 +8,7 @@ import numpy as np
 
 from tinyseq import random
 from tinyseq.backend import backend
-from tinyseq.contracts.pairing import check_id, check_list
+from tinyseq.contracts.pairing import check_id, check_list, is_whole
 from tinyseq.engine import make_tensor, no_grad
 from tinyseq.errors import ConfigError, DataError, NonFiniteError
 from tinyseq.nn import Module
@@ -43,8 +43,8 @@ def generate(
             f"A prompt is one or more integer ids (tokens,), not {ids.dtype} of shape {ids.shape}: give "
             "the model at least one token to go on from."
         )
-    if length < 0:
-        raise ConfigError(f"generate() cannot draw {length} tokens: length is 0 or more.")
+    if not is_whole(length) or length < 0:
+        raise ConfigError(f"generate() cannot draw {length!r} tokens: length is a whole number, 0 or more.")
     _check_options(temperature, top_k)
     check_excluded("generate()", exclude)
     rng = random.generator() if seed is None else np.random.default_rng(seed)
@@ -136,5 +136,5 @@ def check_excluded(name: str, exclude: Sequence[int], classes: int | None = None
 def _check_options(temperature: float, top_k: int | None) -> None:
     if not 0 <= temperature < float("inf"):
         raise ConfigError(f"temperature is finite and 0 (always the likeliest) or more, not {temperature}.")
-    if top_k is not None and top_k < 1:
-        raise ConfigError(f"top_k keeps 1 or more of the classes, not {top_k}; None keeps all.")
+    if top_k is not None and not (is_whole(top_k) and top_k >= 1):
+        raise ConfigError(f"top_k keeps 1 or more of the classes, not {top_k!r}; None keeps all.")

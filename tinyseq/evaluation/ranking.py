@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from tinyseq.contracts import Metric
+from tinyseq.contracts.pairing import check_count
 from tinyseq.engine import Tensor
 from tinyseq.errors import ConfigError, DataError
 
@@ -71,9 +72,7 @@ class RecallAtK(Metric):
     """
 
     def __init__(self, k: int = 1) -> None:
-        if k < 1:
-            raise ConfigError(f"RecallAtK: k is 1 or more, not {k}.")
-        self.k = k
+        self.k = check_count("RecallAtK", "k", k)
         self.found = 0
         self.count = 0
 

@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from tinyseq.contracts import Metric
+from tinyseq.contracts.pairing import check_ignored, check_list, is_whole
 from tinyseq.engine import Tensor
 from tinyseq.errors import ConfigError, DataError, ShapeError
 from tinyseq.evaluation.schemes import (
@@ -55,14 +56,13 @@ class SpanF1(Metric):
         scheme: Scheme = "IOB2",
         ignore_index: int | None = None,
     ) -> None:
-        if isinstance(tags, str):
-            raise ConfigError(f"SpanF1 takes a list of the names of tags, not the string {tags!r}.")
+        check_list("SpanF1", "tags", tags)
         if mode not in ("conlleval", "strict"):
             raise ConfigError(f"SpanF1: mode is 'conlleval' or 'strict', not {mode!r}.")
         self.tags = tuple(tags)
         self.mode = mode
         self.scheme: Scheme = scheme
-        self.ignore_index = ignore_index
+        self.ignore_index = check_ignored("SpanF1", ignore_index)
         self._parsed = {tag: parse(tag, scheme) for tag in self.tags}
         self.right: Counter[str] = Counter()  # spans by type: predicted where they are
         self.predicted: Counter[str] = Counter()
@@ -134,6 +134,11 @@ class SpanF1(Metric):
         if isinstance(given, str):
             raise DataError(f"SpanF1 takes a list of tags for each sequence, not the string {given!r}.")
         if not isinstance(given, Sequences):
+            for k, tags in enumerate(given):
+                if isinstance(tags, str) or not hasattr(tags, "__len__"):
+                    raise DataError(
+                        f"SpanF1 takes a list of tags for each sequence, and sequence {k} is {tags!r}."
+                    )
             given = [np.asarray(tags.numpy() if isinstance(tags, Tensor) else tags) for tags in given]
             return [(tags.argmax(-1) if tags.ndim == 2 else tags).tolist() for tags in given]
         rows = [x.numpy() for x in given.to_list()]
@@ -145,7 +150,7 @@ class SpanF1(Metric):
         def parsed(tag: Any, sequence: int, step: int) -> Tag:
             if isinstance(tag, str):
                 return self._parsed.get(tag) or parse(tag, self.scheme)
-            if isinstance(tag, int) and 0 <= tag < len(by_number):
+            if isinstance(tag, int) and is_whole(tag) and 0 <= tag < len(by_number):
                 return by_number[tag]
             ignored = "" if self.ignore_index is None else f", nor the ignore_index {self.ignore_index}"
             raise DataError(

@@ -61,7 +61,10 @@ class Task(ABC):
         return Sequences.from_list([self.vocabulary.encode(sentence) for sentence in sentences])
 
     def predict(self, model: Any, texts: Sequence[str], batch: int = 64) -> list[Any]:
-        """The answer for each text, in their order."""
+        """The answer for each text, in their order. Raises DataError for no list of texts."""
+        if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
+            raise DataError('predict() takes a list of texts: predict(["one text", "another"]).')
+        texts = list(texts)
         found: list[Any] = [None if words(text) else self.nothing(text) for text in texts]
         places = [i for i, answer in enumerate(found) if answer is None]
         for start in range(0, len(places), batch):

@@ -23,9 +23,7 @@ class Predictor:
 
     def predict(self, texts: Sequence[str]) -> list[Any]:
         """A Tagged or a Classified for each raw text, without a tape. Raises DataError for no list."""
-        if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
-            raise DataError('predict() takes a list of texts: predict(["one text", "another"]).')
-        return self.task.predict(self.model, list(texts))
+        return self.task.predict(self.model, texts)
 
     def __repr__(self) -> str:
         return f"Predictor({self.task.name}: {len(self.task.labels)} labels, {self.task.vocabulary!r})"
