@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from tinyseq import ops, random
-from tinyseq.backend import backend_of, to_numpy
-from tinyseq.engine import Tensor, make_tensor
+from tinyseq import noise, ops
+from tinyseq.backend import to_numpy
+from tinyseq.engine import Tensor
 from tinyseq.errors import ConfigError, DataError, ShapeError
 from tinyseq.nn import init
 from tinyseq.nn.ends import Ends, ends_of
@@ -109,9 +109,7 @@ class Dropout(Module):
         return positionwise(self._drop, xs) if self.training and self.p > 0 else xs
 
     def _drop(self, x: Tensor) -> Tensor:
-        kept = random.generator().random(x.shape, np.float32) >= self.p
-        mask = np.where(kept, 1 / (1 - self.p), 0).astype(x.dtype)
-        return x * make_tensor(backend_of(x.data).asarray(mask), None)
+        return x * noise.mask(x, self.p, kept=1 / (1 - self.p))
 
 
 class LayerNorm(Module):
