@@ -76,3 +76,9 @@ class DataError(TinyseqError, ValueError):
 
 class PluginError(TinyseqError, LookupError):
     """A plugin that is unknown, offered twice, broken, or does not meet the contract."""
+
+
+class ProcessError(TinyseqError, RuntimeError):
+    """Another of the processes that train one model has failed, or is not heard of; the message names it."""
+
+    told: bool = False  # whether all of them know

@@ -138,6 +138,17 @@ class Sequences:
         """The same values as constants: no gradient flows back from here."""
         return Sequences(self.data.detach(), self.layout)
 
+    def select(self, places: Iterable[int]) -> "Sequences":
+        """Some of the sequences, as a batch of their own, in the order of `places`.
+
+        Raises DataError if `places` is empty, IndexError if one of them is none of the batch.
+        """
+        chosen = np.asarray(list(places), np.int64)
+        layout, old = Layout(np.asarray(self.lengths)[chosen]), self.layout
+        packed_places = old.sorting.inverse[chosen[layout.owners]]
+        rows = backend_of(self.data.data).asarray(np.asarray(old.offsets)[layout.times] + packed_places)
+        return Sequences(ops.take(self.data, rows, axis=0), layout)
+
     def reverse(self) -> "Sequences":
         """Every sequence backwards, from its own last step to its first."""
         if self.layout.is_dense:

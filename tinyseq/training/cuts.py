@@ -9,22 +9,27 @@ from typing import Any
 from tinyseq import random
 from tinyseq.engine import make_tensor
 from tinyseq.errors import DataError, TinyseqError
+from tinyseq.processes import Team
 from tinyseq.training.records import Progress
 
 
 @contextmanager
-def examples_named(batches: Any) -> Iterator[None]:
+def examples_named(batches: Any, team: Team) -> Iterator[None]:
     """Let errors about a sequence of a batch also say which example of the data that is.
 
-    Batches whose `places` tell, such as LengthBatches, come in another order every epoch.
+    Batches whose `places` tell, such as LengthBatches, come in another order every epoch. A process knows of
+    the sequences of its share only, and counts these.
     """
     try:
         yield
     except TinyseqError as error:
         places = getattr(batches, "places", None)
         found = re.search(r"\bsequence (\d+)", str(error))
+        if places and not team.alone:
+            places = [places[i] for i in team.places(len(places))]
         if places and found and int(found[1]) < len(places):
-            place = f"Sequence {found[1]} of this batch is example {places[int(found[1])]} of the data."
+            whose = "this batch" if team.alone else "this process's share"
+            place = f"Sequence {found[1]} of {whose} is example {places[int(found[1])]} of the data."
             error.args = (f"{error} {place}",)
         raise
 
