@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -92,9 +92,11 @@ class Team:
         found = self.processes.allgather(Failure(self.name, f"{type(error).__name__}: {error}"))
         return [failure.what for failure in found[: self.rank] if isinstance(failure, Failure)]
 
-    def share(self, batch: Any) -> Any:
-        """This process's part of a batch; None if it has none."""
-        return batch if self.alone else share_of(batch, self.rank, self.size)
+    def shares(self, batches: Iterable[Any]) -> list[Any]:
+        """This process's parts of batches, without those in which it has none."""
+        if self.alone:
+            return list(batches)
+        return [share for batch in batches if (share := share_of(batch, self.rank, self.size)) is not None]
 
     def places(self, count: int) -> list[int]:
         """Which sequences of a batch of `count` are this process's."""

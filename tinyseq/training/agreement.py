@@ -71,12 +71,12 @@ def refuse_inseparable(trainer: Any, batch: Any) -> None:
     team, model, numbers = trainer.team, trainer.model, random.get_state()
     if team.alone:
         return
-    share, total, weight, failed = team.share(batch), 0.0, 0.0, ""
+    total, weight, failed = 0.0, 0.0, ""
     try:
         with no_grad(), higher_order(), model.evaluating():
             whole = trainer.objective(model, batch, None)
             try:
-                if share is not None:
+                for share in team.shares([batch]):
                     found = trainer.objective(model, share, None)
                     total, weight = found.mean.item() * found.targets, found.targets
             except Exception as error:  # of a loss that does without some of its batch

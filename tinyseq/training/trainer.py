@@ -187,9 +187,7 @@ class Trainer:
         self.try_out(batches[0])
         self.model.zero_grad()
         with team.own_numbers(self.progress.step):
-            for share in map(team.share, batches):
-                if share is None:
-                    continue
+            for share in team.shares(batches):
                 found = self.objective(self.model, share, state)
                 tally.add(self._finite("loss", found.mean.item()), found.targets)
                 weighed = found.scale is None and (len(batches) > 1 or not team.alone)

@@ -28,8 +28,8 @@ def validated(trainer: Any, batches: Iterable[Any]) -> tuple[float, dict[str, fl
             for batch in batches:
                 seen = True
                 trainer.try_out(batch)
-                mean, targets, share = 0.0, 0.0, team.share(batch)
-                if share is not None:
+                mean, targets = 0.0, 0.0
+                for share in team.shares([batch]):
                     with examples_named(batches, team):
                         found = trainer.objective(model, share, state)
                     state, mean, targets = found.state, found.mean.item(), found.targets
