@@ -19,6 +19,13 @@ def clip(text: str) -> str:
     return text if len(text) <= 400 else f"{text[:397]}..."
 
 
+def listed(parts: Iterable[object], most: int = 5, separator: str = ", ") -> str:
+    """The first of what may be many, and how many more there are."""
+    shown = [str(part) for part in parts]
+    more = [f"and {len(shown) - most} more"] if len(shown) > most else []
+    return separator.join(shown[:most] + more)
+
+
 def near(name: str, names: Iterable[str]) -> str:
     """A question with the names that `name` may have been meant for, or an empty string."""
     import difflib  # only a mistake needs it

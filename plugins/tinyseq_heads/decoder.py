@@ -144,7 +144,7 @@ class Decoder(Head):
             source = self.read(features)
             return write(
                 lambda ids, carried: self._next(source, ids, carried),
-                self._start(source.summary),
+                self._before_first(source.summary),
                 len(source.summary),
                 end=self.end,
                 max_length=self.max_length if max_length is None else max_length,
@@ -172,7 +172,7 @@ class Decoder(Head):
             source = source._replace(summary=repeated)
             return beam_search(
                 lambda ids, carried: self._next(source, ids, carried),
-                self._start(repeated),
+                self._before_first(repeated),
                 sources,
                 end=self.end,
                 max_length=self.max_length if max_length is None else max_length,
@@ -192,7 +192,7 @@ class Decoder(Head):
             "exact_match": WithoutEnd(ExactMatch(), self.end),
         }
 
-    def _start(self, summary: Tensor) -> Carried:
+    def _before_first(self, summary: Tensor) -> Carried:
         """What is carried to the first symbol."""
         carried = Carried(self.recurrence.initial_state(len(summary)), ())
         if self.asks_before:
@@ -213,7 +213,7 @@ class Decoder(Head):
         xs = self.dropout(self.embed(shifted(targets, self.end)))
         if self.repeats_summary:
             xs = xs.map(lambda x: ops.concatenate([x, xs.spread(source.summary)], axis=-1))
-        carried = self._start(source.summary)
+        carried = self._before_first(source.summary)
         if source.memory is None:
             return Written(self.recurrence.scan(xs, carried.state)[0].data, None, None)
         if not self.asks_before:

@@ -89,7 +89,7 @@ def _again(
         again = labelled.trainer_of(described, parts, directory=directory, notes=notes)
         count = f"{len(parts.train.examples):,} examples to train on"
         return again, parts, ("data", f"{' and '.join(files.values())}: the same, {count}")
-    text = _text(path, notes, args.text)
+    text = _text_of_run(path, notes, args.text)
     row = ("text", f"{notes['text']}: the same, {len(text):,} characters")
     if isinstance(described, Settings):
         corpus = Corpus.cut(text, described)
@@ -106,7 +106,7 @@ def _again(
     return again, corpus, row
 
 
-def _text(path: Path, notes: dict[str, Any], moved: Path | None) -> str:
+def _text_of_run(path: Path, notes: dict[str, Any], moved: Path | None) -> str:
     """The text that the run read. Raises DataError if it is another now."""
     file = moved or (Path(notes["file"]) if notes.get("file") else None)
     if file is not None and not file.is_file():

@@ -13,7 +13,7 @@ from tinyseq.cli.console import epoch_printer
 from tinyseq.cli.language_model import Corpus, saved_notes, trainer_of
 from tinyseq.cli.session import carry_out, fingerprint, require_fresh, require_same_text, text_rows
 from tinyseq.data import demo_text, read_text
-from tinyseq.errors import ConfigError, DataError
+from tinyseq.errors import ConfigError, DataError, listed
 from tinyseq.registry import build
 from tinyseq.registry.run_file import Labelled, Run
 from tinyseq.registry.run_file import check as mistakes_in
@@ -89,7 +89,7 @@ def train(args: argparse.Namespace) -> None:
         return _train_labelled(args, run, run.data)
     folder, options = args.file.parent, run.training
     directory = None if options.directory is None else folder / options.directory
-    name, text = _text(run, folder)
+    name, text = _name_and_text(run, folder)
     file = None if run.data.text is None else str((folder / run.data.text).resolve())
     notes = {
         "run": identity(run),
@@ -155,11 +155,10 @@ def _train_labelled(args: argparse.Namespace, run: Run, data: Labelled) -> None:
         raise DataError(f"{args.file}: {error}") from None
     model = training.model
     labels = parts.task.labels.symbols
-    shown = ", ".join(labels[:6]) + (f" and {len(labels) - 6} more" if len(labels) > 6 else "")
     count = 0 if parts.valid is None else len(parts.valid.examples)
     rows = [
         ("data", f"{data.train}: {len(parts.train.examples):,} to train on, {count:,} to validate on"),
-        ("labels", shown),
+        ("labels", listed(labels, 6)),
         ("model", f"{args.file}: {model.parameter_count():,} parameters"),
         ("saved in", "nowhere (no training.directory)" if directory is None else str(directory)),
     ]
@@ -170,7 +169,7 @@ def _train_labelled(args: argparse.Namespace, run: Run, data: Labelled) -> None:
     )  # fmt: skip
 
 
-def _text(run: Run, folder: Path) -> tuple[str, str]:
+def _name_and_text(run: Run, folder: Path) -> tuple[str, str]:
     """The name of the text, and the text."""
     if run.data.text is None:
         return "the prose in Python's own documentation", demo_text()

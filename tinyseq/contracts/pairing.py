@@ -8,7 +8,7 @@ from tinyseq import ops
 from tinyseq.backend import backend_of
 from tinyseq.contracts import Reduction
 from tinyseq.engine import Tensor, make_tensor
-from tinyseq.errors import ConfigError, DataError, ShapeError
+from tinyseq.errors import ConfigError, DataError, ShapeError, listed
 from tinyseq.sequences import Sequences
 
 
@@ -70,14 +70,10 @@ def paired(name: str, predictions: Any, targets: Any) -> tuple[Tensor, Tensor]:
         return rows, targets if isinstance(targets, Tensor) else beside(rows, targets)
     if predictions.layout is not targets.layout and predictions.layout != targets.layout:
         raise ShapeError(
-            f"{name}: predictions have lengths {_shown(predictions.lengths)}, targets "
-            f"{_shown(targets.lengths)}: both need one row for each step of the same sequences."
+            f"{name}: predictions have lengths {listed(predictions.lengths, 8)}, targets "
+            f"{listed(targets.lengths, 8)}: both need one row for each step of the same sequences."
         )
     return predictions.data, targets.data
-
-
-def _shown(lengths: tuple[int, ...]) -> str:
-    return f"{', '.join(map(str, lengths[:8]))}{', ...' if len(lengths) > 8 else ''}"
 
 
 def beside(x: Tensor, values: Any, dtype: Any = None) -> Tensor:

@@ -80,7 +80,7 @@ class LengthBatches(_Batches[T]):
         batches = []
         for start in range(0, len(order), size):
             pool = order[start : start + size]
-            batches += [pool[cut] for cut in _cut(self._lengths[pool], self.batch_size, rng)]
+            batches += [pool[cut] for cut in _cut_by_length(self._lengths[pool], self.batch_size, rng)]
         return self._batches([batches[i].tolist() for i in rng.permutation(len(batches))])
 
     def _batches(self, chosen: list[list[int]]) -> Iterator[Any]:
@@ -105,7 +105,7 @@ class StreamedBatches(_Batches[T]):
         examples, first = iter(self.examples), 0
         while pool := list(islice(examples, self.pool * self.batch_size)):
             lengths = np.array([self.length(example) for example in pool])
-            cuts = _cut(lengths, self.batch_size, rng)
+            cuts = _cut_by_length(lengths, self.batch_size, rng)
             for i in rng.permutation(len(cuts)):
                 self.places = [first + k for k in cuts[i].tolist()]
                 yield self.collate([pool[k] for k in cuts[i].tolist()])
@@ -116,7 +116,7 @@ def _length(example: Any) -> int:
     return len(example[0] if isinstance(example, tuple) else example)
 
 
-def _cut(lengths: Any, batch_size: int, rng: np.random.Generator) -> list[Any]:
+def _cut_by_length(lengths: Any, batch_size: int, rng: np.random.Generator) -> list[Any]:
     """Places in `lengths` by batch; which of equal length are together is random, and so is the small one."""
     shuffled = rng.permutation(len(lengths))
     by_length = shuffled[np.argsort(lengths[shuffled], kind="stable")]

@@ -160,7 +160,7 @@ def _rows(
     parse: Callable[..., Any],
 ) -> Iterator[Any]:
     numbered = lines(path, report, encoding)
-    rows = _quoted(numbered, report, separator) if separator == "," else _plain(numbered, separator)
+    rows = _quoted(numbered, report, separator) if separator == "," else _split_lines(numbered, separator)
     for number, row in rows:
         if header:
             header = False
@@ -175,7 +175,7 @@ def _rows(
             yield record
 
 
-def _plain(numbered: Iterator[tuple[int, str]], separator: str) -> Iterator[tuple[int, list[str]]]:
+def _split_lines(numbered: Iterator[tuple[int, str]], separator: str) -> Iterator[tuple[int, list[str]]]:
     return ((number, line.split(separator)) for number, line in numbered if line.strip())
 
 
@@ -206,10 +206,10 @@ def _quoted(
 def read_jsonl(path: PathLike, keys: Sequence[str] = (), *, encoding: str = "utf-8") -> Records[Any]:
     """The values of a file of one JSON value a line; with `keys`, a tuple of these values of each object."""
     keys = (keys,) if isinstance(keys, str) else keys
-    return Records(path, lambda report: _values(lines(path, report, encoding), report, keys))
+    return Records(path, lambda report: _json_values(lines(path, report, encoding), report, keys))
 
 
-def _values(numbered: Iterator[tuple[int, str]], report: Report, keys: Sequence[str]) -> Iterator[Any]:
+def _json_values(numbered: Iterator[tuple[int, str]], report: Report, keys: Sequence[str]) -> Iterator[Any]:
     for number, line in numbered:
         if not line.strip():
             continue

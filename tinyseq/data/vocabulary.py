@@ -10,7 +10,7 @@ import numpy as np
 
 from tinyseq.contracts.pairing import check_list
 from tinyseq.engine import Tensor
-from tinyseq.errors import ConfigError, DataError
+from tinyseq.errors import ConfigError, DataError, listed
 
 Ids = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -50,7 +50,9 @@ class Vocabulary:
         self._ids = {symbol: i for i, symbol in enumerate(self.symbols)}
         if len(self._ids) < len(self.symbols):
             twice = [symbol for symbol, n in Counter(self.symbols).items() if n > 1]
-            raise ConfigError(f"A Vocabulary lists each symbol once; these come twice: {_few(twice)}.")
+            raise ConfigError(
+                f"A Vocabulary lists each symbol once; these come twice: {listed(map(repr, twice))}."
+            )
         if unknown is not None and unknown not in self.specials:
             raise ConfigError(f"The unknown token {unknown!r} is not among the specials {list(specials)}.")
 
@@ -205,8 +207,3 @@ def _whole(value: Any) -> int:
         return operator.index(value)
     except TypeError:
         return -1
-
-
-def _few(symbols: Sequence[str]) -> str:
-    shown = ", ".join(repr(s) for s in symbols[:5])
-    return shown if len(symbols) <= 5 else f"{shown} and {len(symbols) - 5} more"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinyseq.engine import Tensor
-from tinyseq.errors import DataError, brief
+from tinyseq.errors import DataError, brief, listed
 from tinyseq.files.container import check_header
 
 Array = np.ndarray[Any, Any]
@@ -125,5 +125,4 @@ def write_safetensors(path: str | os.PathLike[str], arrays: Mapping[str, Array])
 
 
 def _some(names: list[str]) -> str:
-    shown = ", ".join(brief(name) for name in names[:5])
-    return f"{shown} and {len(names) - 5} more" if len(names) > 5 else shown or "none"
+    return listed(map(brief, names)) or "none"

@@ -170,7 +170,7 @@ def _is_size(value: Any) -> bool:
 
 
 def _inspect(path: Path) -> tuple[Run | None, list[LineMistake]]:
-    text = _text(path)
+    text = _read_text(path)
     long = next((i for i, line in enumerate(text.split("\n"), 1) if len(line) > MAX_LINE), 0)
     if long:
         return None, [LineMistake(long, "", f"has more than {MAX_LINE} characters; break it up.")]
@@ -191,7 +191,7 @@ def _inspect(path: Path) -> tuple[Run | None, list[LineMistake]]:
     return run, sorted(located, key=lambda mistake: mistake.line)
 
 
-def _text(path: Path) -> str:
+def _read_text(path: Path) -> str:
     try:
         with open(path, "rb") as file:
             raw = file.read(MAX_BYTES + 1)

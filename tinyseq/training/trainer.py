@@ -133,7 +133,7 @@ class Trainer:
             self.monitor.check(valid, epochs - self.progress.epoch)
             require_same_run(self)
             if not self._begun:
-                self._begin()
+                self._write_first_checkpoint()
         asked_to_stop = False
         while self.progress.epoch < epochs and not self.out_of_patience:
             with self.team.telling(), deferred_interrupts() as self._interrupts:
@@ -300,7 +300,7 @@ class Trainer:
             self.save()
             raise
 
-    def _begin(self) -> None:
+    def _write_first_checkpoint(self) -> None:
         """Write the first checkpoint, so that a directory of no use shows now and not after an hour."""
         taken = self.directory is not None and (self.directory / CHECKPOINT).exists()
         if any(self.team.any(taken)):  # before any of them writes

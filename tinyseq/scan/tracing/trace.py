@@ -160,7 +160,7 @@ def trace(
     ]
     states = [
         leaf(f"{n}_prev", s, Level.STATE, train)
-        for n, s in zip(_short(names(state, "state")), flatten(state), strict=True)
+        for n, s in zip(_short_names(names(state, "state")), flatten(state), strict=True)
     ]
     parameters = {
         id(p): leaf(labels[id(p)], p, Level.PARAMETER, wants[id(p)], is_row=False) for p in originals
@@ -280,7 +280,7 @@ def _refuse_mixing(symbols: list[Symbol]) -> None:
             )
 
 
-def _short(paths: list[str]) -> list[str]:
+def _short_names(paths: list[str]) -> list[str]:
     """The last parts of dotted paths, if they are names and differ; else the paths, joined by _."""
     last = [p.rsplit(".", 1)[-1] for p in paths]
     usable = len(set(last)) == len(last) and all(n.isidentifier() for n in last)

@@ -101,17 +101,19 @@ class OnnxModel(Module):
                 raise DataError(f"Input {name} takes {wanted[name]}, not {tensor.dtype}.")
             values[name] = tensor
         with np.errstate(all="ignore"):
-            return dict(zip(self.graph.outputs, _run(self.graph, values, itertools.count()), strict=True))
+            return dict(
+                zip(self.graph.outputs, _outputs_of(self.graph, values, itertools.count()), strict=True)
+            )
 
 
-def _run(graph: Body, values: dict[str, Tensor], done: Iterator[int]) -> list[Tensor]:
+def _outputs_of(graph: Body, values: dict[str, Tensor], done: Iterator[int]) -> list[Tensor]:
     """The outputs of a graph among `values`, which are added to; `done` counts nodes."""
 
     def inside(body: Body, given: Sequence[Tensor]) -> list[Tensor]:
         if len(body.inputs) != len(given):
             raise DataError(f"a graph inside takes {len(body.inputs)} inputs, not {len(given)}.")
         held = {name: constant(array) for name, array in body.held.items()}
-        return _run(body, {**values, **held, **dict(zip(body.inputs, given, strict=True))}, done)
+        return _outputs_of(body, {**values, **held, **dict(zip(body.inputs, given, strict=True))}, done)
 
     for node in graph.nodes:
         inputs = [values[name] if name else None for name in node.inputs]

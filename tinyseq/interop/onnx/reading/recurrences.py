@@ -122,20 +122,20 @@ class Options:
 
 def rnn(c: Call) -> Any:
     """RNN: f = Tanh."""
-    return _run(c, Options(c, 1, ("Tanh",)), "rnn")
+    return _all_directions(c, Options(c, 1, ("Tanh",)), "rnn")
 
 
 def gru(c: Call) -> Any:
     """GRU: f = Sigmoid, g = Tanh."""
-    return _run(c, Options(c, 3, ("Sigmoid", "Tanh")), "gru")
+    return _all_directions(c, Options(c, 3, ("Sigmoid", "Tanh")), "gru")
 
 
 def lstm(c: Call) -> Any:
     """LSTM: f = Sigmoid, g = Tanh, h = Tanh."""
-    return _run(c, Options(c, 4, ("Sigmoid", "Tanh", "Tanh")), "lstm")
+    return _all_directions(c, Options(c, 4, ("Sigmoid", "Tanh", "Tanh")), "lstm")
 
 
-def _run(c: Call, options: Options, kind: str) -> Any:
+def _all_directions(c: Call, options: Options, kind: str) -> Any:
     """Every direction, and the outputs put together as the node's layout wants them."""
     x = c[0] if options.batchwise else ops.swapaxes(c[0], 0, 1)  # (batch, time, input)
     _check(c, options, x)
@@ -150,7 +150,7 @@ def _run(c: Call, options: Options, kind: str) -> Any:
     ys, finals = [], []
     for d, reverse in enumerate(options.reverse):
         step = _step(c, options, d)
-        state = _first(c, options, d, batch, x.dtype, kind)
+        state = _initial_state(c, options, d, batch, x.dtype, kind)
         found, final = scan(getattr(step, kind), Sequences.from_padded(x, lengths), state, reverse=reverse)
         y = found.to_padded()
         if y.shape[1] < time:
@@ -193,7 +193,7 @@ def _step(c: Call, options: Options, d: int) -> Step:
     return Step(w, r, biases, None if peepholes is None else peepholes[d], options)
 
 
-def _first(c: Call, options: Options, d: int, batch: int, dtype: Any, kind: str) -> Any:
+def _initial_state(c: Call, options: Options, d: int, batch: int, dtype: Any, kind: str) -> Any:
     """The state of one direction before its first step."""
 
     def part(k: int) -> Any:
