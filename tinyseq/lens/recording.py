@@ -148,12 +148,16 @@ def recorded(model: Module, *, reach: bool = False) -> Iterator[list[Recording]]
 
 def _reachable(output: Any, after: Any) -> tuple[Any, Any, Any]:
     """Output and state with zeros added to the state, and the zeros."""
-    leaves = flatten(after)
-    added = [Tensor(ops.zeros_like(leaf).data, requires_grad=True) for leaf in leaves]
-    sums = [leaf + zeros for leaf, zeros in zip(leaves, added, strict=True)]
-    replaced = {id(leaf): total for leaf, total in zip(leaves, sums, strict=True)}
-    output = tree_map(lambda leaf: replaced.get(id(leaf), leaf), output)
-    return output, rebuild(after, iter(sums)), rebuild(after, iter(added))
+    reached, added = with_reach(after)
+    sums = dict(zip(map(id, flatten(after)), flatten(reached), strict=True))
+    return tree_map(lambda leaf: sums.get(id(leaf), leaf), output), reached, added
+
+
+def with_reach(state: Any) -> tuple[Any, Any]:
+    """The same state, and zeros that were added to it, for which a gradient can be asked."""
+    added = tree_map(lambda leaf: Tensor(ops.zeros_like(leaf).data, requires_grad=True), state)
+    sums = [leaf + zeros for leaf, zeros in zip(flatten(state), flatten(added), strict=True)]
+    return rebuild(state, iter(sums)), added
 
 
 def _tensors(scope: dict[str, Any]) -> Values:

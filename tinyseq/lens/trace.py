@@ -1,6 +1,5 @@
 """Every named value inside a model's recurrences."""
 
-import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -8,7 +7,7 @@ from tinyseq import ops
 from tinyseq.contracts import Cell
 from tinyseq.data import words
 from tinyseq.engine import Tensor, no_grad
-from tinyseq.errors import ConfigError, DataError
+from tinyseq.errors import ConfigError, DataError, near
 from tinyseq.lens.recording import Recording, recorded
 from tinyseq.scan.state import flatten, names
 from tinyseq.sequences import Sequences
@@ -44,9 +43,9 @@ class Trace(Mapping[str, Sequences]):
             return self._full[fitting[0]]
         if fitting:
             raise ConfigError(f"Several layers have a value {name!r}: say which, {' or '.join(fitting)}.")
-        near = difflib.get_close_matches(str(name), self._full, 1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise ConfigError(f"There is no value {name!r}; there are {', '.join(self._full)}.{hint}")
+        raise ConfigError(
+            f"There is no value {name!r}; there are {', '.join(self._full)}.{near(name, self._full)}"
+        )
 
     def __contains__(self, name: object) -> bool:
         return name in self._full
@@ -78,7 +77,7 @@ def trace(model: Any, xs: Any, targets: Any = None) -> Trace:
 
     Raises ConfigError if the model ran no recurrence, DataError for raw text without words.
     """
-    model, xs, tokens = opened(model, xs)
+    model, xs, targets, tokens = opened(model, xs, targets)
     with no_grad(), recorded(model) as recordings:
         run(model, xs, targets)
     require(recordings, model)
@@ -89,18 +88,25 @@ def trace(model: Any, xs: Any, targets: Any = None) -> Trace:
     return Trace(layers, tokens)
 
 
-def opened(model: Any, xs: Any) -> tuple[Any, Any, list[list[str]] | None]:
-    """A module, its inputs, and the tokens of these, if they were raw text."""
+def opened(model: Any, xs: Any, targets: Any) -> tuple[Any, Any, Any, list[list[str]] | None]:
+    """A module, its inputs and targets; and the tokens of these, if they were raw text.
+
+    The targets of raw texts are names of labels.
+    """
     if isinstance(model, Cell):
         model = model.as_layer()
     if not isinstance(model, Predictor):
-        return model, xs, None
+        return model, xs, targets, None
     if isinstance(xs, str) or not all(isinstance(text, str) for text in xs):
         raise DataError('A Predictor takes a list of texts: ["one text", "another"].')
     tokens = [words(text) for text in xs]
     if not tokens or not all(tokens):
         raise DataError("Each text needs a word, or there is nothing to look at.")
-    return model.model, model.task.inputs(tokens), tokens
+    if targets is None:
+        return model.model, model.task.inputs(tokens), None, tokens
+    if len(targets) != len(tokens):
+        raise DataError(f"{len(tokens)} texts need as many targets, not {len(targets)}.")
+    return model.model, *model.task.collate(list(zip(tokens, targets, strict=True))), tokens
 
 
 def run(model: Any, xs: Any, targets: Any) -> Any:
