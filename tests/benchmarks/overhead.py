@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks.overhead --json overhead.json
 
-16x16 float32 arrays, chains of 100 ops, one thread, in microseconds; ours / torch: below 1, ours is faster. The two
+16x16 float32 arrays, chains of 100 ops, one thread, microseconds; ours / torch: below 1, ours is faster. Both
 take turns in many short blocks, and the shortest run of each counts: other processes then disturb neither.
 """
 
