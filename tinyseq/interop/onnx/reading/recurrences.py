@@ -1,6 +1,5 @@
 """ONNX's RNN, GRU and LSTM as steps, run over whole batches by tinyseq's scan."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -8,25 +7,13 @@ import numpy as np
 from tinyseq import ops
 from tinyseq.engine import Tensor
 from tinyseq.errors import DataError
+from tinyseq.interop.onnx.reading.activations import OF_RECURRENCES
 from tinyseq.interop.onnx.reading.call import Call, constant
 from tinyseq.nn.module import Module
 from tinyseq.scan import scan
 from tinyseq.sequences import Sequences
 
-# name: how many of alpha and beta it has, their defaults, f(x, alpha, beta)
-_ACTIVATIONS: dict[str, tuple[int, float, float, Callable[[Any, float, float], Any]]] = {
-    "relu": (0, 0.0, 0.0, lambda x, a, b: ops.relu(x)),
-    "tanh": (0, 0.0, 0.0, lambda x, a, b: ops.tanh(x)),
-    "sigmoid": (0, 0.0, 0.0, lambda x, a, b: ops.sigmoid(x)),
-    "softsign": (0, 0.0, 0.0, lambda x, a, b: x / (1 + ops.abs(x))),
-    "softplus": (0, 0.0, 0.0, lambda x, a, b: ops.softplus(x)),
-    "affine": (2, 1.0, 0.0, lambda x, a, b: a * x + b),
-    "scaledtanh": (2, 1.0, 1.0, lambda x, a, b: a * ops.tanh(b * x)),
-    "hardsigmoid": (2, 0.2, 0.5, lambda x, a, b: ops.clip(a * x + b, 0, 1)),
-    "leakyrelu": (1, 0.01, 0.0, lambda x, a, b: ops.where(x >= 0, x, a * x)),
-    "thresholdedrelu": (1, 1.0, 0.0, lambda x, a, b: ops.where(x > a, x, 0.0)),
-    "elu": (1, 1.0, 0.0, lambda x, a, b: ops.where(x > 0, x, a * ops.expm1(ops.minimum(x, 0.0)))),
-}
+_ACTIVATIONS = {name.lower(): found for name, found in OF_RECURRENCES.items()}  # in any case, as in files
 
 
 class Step(Module):
