@@ -2,7 +2,7 @@
 
 import reprlib
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Self
 
 _shortener = reprlib.Repr()
 _shortener.maxstring = _shortener.maxother = 60
@@ -35,7 +35,18 @@ def near(name: str, names: Iterable[str]) -> str:
 
 
 class TinyseqError(Exception):
-    """The base of every error below."""
+    """The base of every error below. Its arguments are sentences: what is wrong, and what to do about it."""
+
+    at: tuple[int, int] | None = None
+    """Which sequence of a batch it is about, and of how many, if it is about one."""
+
+    def __str__(self) -> str:
+        return " ".join(map(str, self.args))
+
+    def about(self, sequence: int, of: int) -> Self:
+        """The same error, which knows the sequence: where a batch was shuffled, its example can be named."""
+        self.at = (int(sequence), int(of))
+        return self
 
 
 class ShapeError(TinyseqError, ValueError):

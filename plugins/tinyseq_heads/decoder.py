@@ -209,7 +209,7 @@ class Decoder(Head):
 
     def _forced(self, source: Source, targets: Sequences) -> Written:
         """What is written at every step where the right symbols came before."""
-        check_targets(type(self).__name__, targets, len(source.summary), self.end)
+        check_targets(type(self).__name__, targets, len(source.summary), self.vocabulary_size, self.end)
         xs = self.dropout(self.embed(shifted(targets, self.end)))
         if self.repeats_summary:
             xs = xs.map(lambda x: ops.concatenate([x, xs.spread(source.summary)], axis=-1))

@@ -52,6 +52,7 @@ class CRF(Loss):
         paired("CRF", emissions, tags)
         left: Any = None
         if self.ignore_index is not None:
+            check_classes("CRF", tags, self.tags, self.ignore_index)  # while sequences have their numbers
             emissions, tags, left = self._counted(emissions, tags)
         batch = emissions.batch_size if left is None else packed(predictions).batch_size
         if left is not None and not len(left):
@@ -163,10 +164,11 @@ class CRF(Loss):
         scores[: len(best)] = (best + end).max(1)
         impossible = np.flatnonzero(~np.isfinite(scores))
         if impossible.size:
+            sequence = emissions.layout.order[impossible[0]]
             raise NonFiniteError(
-                f"CRF: no path of tags is possible for sequence {emissions.layout.order[impossible[0]]}, as "
-                "its emissions or the transitions are NaN, inf, or -inf for each of them."
-            )
+                f"CRF: no path of tags is possible for sequence {sequence}, as its emissions or the "
+                "transitions are NaN, inf, or -inf for each of them."
+            ).about(sequence, emissions.batch_size)
         tags = np.empty(len(rows), np.int64)
         for t in reversed(range(len(sizes))):
             n = sizes[t]

@@ -128,6 +128,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_says_what_to_try(value, name
     assert str(caught.value) == (
         f"The loss is {name} in epoch 1 after 1 steps; no update was made from it. Try a learning rate below "
         "0.25, or clip=1.0, or find the op where it is born: with tinyseq.detect_anomaly(): trainer.fit(...)."
+        " It is in batch 1 of the epoch, counted from 0."
     )
     assert trainer.model.at.item() == 0.25, "the parameters are those of the last good step"
 

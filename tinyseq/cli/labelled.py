@@ -32,16 +32,26 @@ def parts_of(data: Labelled, folder: Path) -> Parts:
     """Read the files. Raises DataError with the line of every mistake."""
     train = _examples(data, folder / data.train)
     valid = [] if data.valid is None else _examples(data, folder / data.valid)
+    numbers: tuple[Any, Any] = None, None
     if data.valid is None:
-        train, valid = divided(train, data.valid_fraction)
+        numbers = divided(len(train), data.valid_fraction)
+        train, valid = ([train[i] for i in part] for part in numbers)
     task = TASKS[data.task].of(train, valid)
     if len(task.labels) < 2:
         raise DataError(
             f"{folder / data.train} has one label only, {task.labels.symbols[0]!r}: there is nothing "
             "to learn."
         )
-    made = [LengthBatches(part, data.batch, task.collate) for part in (train, valid) if part]
-    return Parts(task, made[0], made[1] if valid else None)
+    made = [
+        LengthBatches(part, data.batch, task.collate, numbers=places) if part else None
+        for part, places in zip((train, valid), numbers, strict=True)
+    ]
+    if made[0] is None:
+        raise DataError(
+            f"{folder / data.train} has {len(valid)} example(s), and data.valid_fraction leaves none to "
+            "learn from."
+        )
+    return Parts(task, made[0], made[1])
 
 
 def _examples(data: Labelled, path: Path) -> list[Example]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from tinyseq.cli.arguments import Formatter
 from tinyseq.cli.language_model import MODEL
-from tinyseq.errors import DataError
+from tinyseq.errors import DataError, TinyseqError
 from tinyseq.tasks import Predictor, load
 
 FORMATS = ("text", "conll", "jsonl")
@@ -44,8 +44,12 @@ def run(args: argparse.Namespace) -> None:
         raise DataError(f"{path} holds no task, so it cannot read raw text: train one with tinyseq train.")
     if args.format == "conll" and predictor.task.name != "tagging":
         raise DataError("--format conll is for taggers: use text or jsonl.")
-    while raw := sys.stdin.readline():
-        print(_written(predictor.predict([raw.rstrip("\r\n")])[0], args.format), flush=True)
+    for number, raw in enumerate(iter(sys.stdin.readline, ""), 1):
+        try:
+            answer = predictor.predict([raw.rstrip("\r\n")])[0]
+        except TinyseqError as error:
+            raise DataError(f"Line {number} cannot be answered: {error.args[0]}") from None
+        print(_written(answer, args.format), flush=True)
 
 
 def _written(answer: Any, form: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from tinyseq.cli.console import show_table
 from tinyseq.cli.language_model import Corpus
-from tinyseq.errors import ConfigError, DataError
+from tinyseq.errors import ConfigError, DataError, NonFiniteError
 from tinyseq.training import Trainer
 from tinyseq.training.trainer import CHECKPOINT
 
@@ -23,12 +23,14 @@ def carry_out(
     resume: bool,
     resume_with: Sequence[str],
     option: str,
+    calmer: str,
     use: str | None = None,
 ) -> None:
     """Show `rows`, train until `epochs` epochs are done, and say how to go on.
 
     `resume_with` are the words of the command that resumes the run, `option` where its epochs were said, with
-    a place for another number; `use` is a line about what can be done with the model.
+    a place for another number, `calmer` what to try when the loss goes to infinity; `use` is a line about
+    what can be done with the model.
     """
     if resume:
         training.resume()
@@ -42,6 +44,8 @@ def carry_out(
         print(f"goes on in epoch {done.epoch + 1} after {done.step:,} steps", flush=True)
     try:
         training.fit(corpus.train, corpus.valid, epochs=epochs)
+    except NonFiniteError as error:
+        raise NonFiniteError(error.args[0], calmer, *error.args[2:]) from None
     except KeyboardInterrupt as stop:
         reason = str(stop) or "stopped"
         if training.directory is None:

@@ -129,6 +129,7 @@ def train(args: argparse.Namespace) -> None:
         resume=args.resume,
         resume_with=["train", str(args.file), "--resume"],
         option=f"epochs = {{}} in {args.file}",
+        calmer=_calmer(args.file),
     )
 
 
@@ -165,8 +166,13 @@ def _train_labelled(args: argparse.Namespace, run: Run, data: Labelled) -> None:
     carry_out(
         training, parts, rows, epochs=options.epochs, resume=args.resume,
         resume_with=["train", str(args.file), "--resume"], option=f"epochs = {{}} in {args.file}",
+        calmer=_calmer(args.file),
         use=None if directory is None else f'echo "..." | tinyseq predict {shlex.quote(str(directory))}',
     )  # fmt: skip
+
+
+def _calmer(file: Path) -> str:
+    return f"Begin again with a smaller lr in training.optimizer, or a smaller training.clip, in {file}."
 
 
 def _name_and_text(run: Run, folder: Path) -> tuple[str, str]:

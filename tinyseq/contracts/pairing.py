@@ -69,11 +69,20 @@ def paired(name: str, predictions: Any, targets: Any) -> tuple[Tensor, Tensor]:
         rows = predictions if isinstance(predictions, Tensor) else Tensor(predictions)
         return rows, targets if isinstance(targets, Tensor) else beside(rows, targets)
     if predictions.layout is not targets.layout and predictions.layout != targets.layout:
-        raise ShapeError(
-            f"{name}: predictions have lengths {listed(predictions.lengths, 8)}, targets "
-            f"{listed(targets.lengths, 8)}: both need one row for each step of the same sequences."
-        )
+        raise of_other_lengths(name, predictions.lengths, targets.lengths)
     return predictions.data, targets.data
+
+
+def of_other_lengths(name: str, ours: tuple[int, ...], theirs: tuple[int, ...]) -> ShapeError:
+    """The error about predictions and targets of other lengths, with the first sequence where they differ."""
+    both = f"{name}: predictions have lengths {listed(ours, 8)}, targets {listed(theirs, 8)}"
+    needed = "both need one row for each step of the same sequences."
+    if len(ours) != len(theirs):
+        return ShapeError(f"{both}: {needed}")
+    at = next(i for i, (a, b) in enumerate(zip(ours, theirs, strict=True)) if a != b)
+    return ShapeError(f"{both}, of which sequence {at} has {ours[at]} and {theirs[at]}: {needed}").about(
+        at, len(ours)
+    )
 
 
 def beside(x: Tensor, values: Any, dtype: Any = None) -> Tensor:
@@ -108,8 +117,9 @@ def check_classes(name: str, targets: Any, classes: int | None, ignore_index: in
     value = ids[tuple(at)]
     if isinstance(targets, Sequences):
         sequence, step = targets.layout.locate(at[0])
-        place = f"of sequence {sequence} at step {step}"
+        place, count = f"of sequence {sequence} at step {step}", targets.batch_size
     else:
+        sequence, count = at[0], len(ids)
         place = f"at position {at[0] if len(at) == 1 else tuple(at)}"
     known = "below 0, and no class" if classes is None else f"none of the {classes} classes 0..{classes - 1}"
     raise DataError(
@@ -119,7 +129,7 @@ def check_classes(name: str, targets: Any, classes: int | None, ignore_index: in
             if ignore_index is None
             else f", nor the ignore_index {ignore_index}."
         )
-    )
+    ).about(sequence, count)
 
 
 def reduced(losses: Tensor, weights: Tensor | None, reduction: str, predictions: Any) -> Any:

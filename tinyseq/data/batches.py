@@ -1,6 +1,7 @@
 """Batches of sequences of about the same length, each once an epoch, in a new order every time."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any, Generic, TypeVar
 
@@ -8,7 +9,7 @@ import numpy as np
 
 from tinyseq import random
 from tinyseq.contracts.pairing import check_count
-from tinyseq.errors import DataError
+from tinyseq.errors import DataError, TinyseqError
 
 T = TypeVar("T")
 Collate = Callable[[list[T]], Any]
@@ -36,6 +37,48 @@ class _Batches(Generic[T]):
         self.pool = pool
         self.places: list[int] = []
 
+    def _collated(self, places: list[int], examples: list[T]) -> Any:
+        """A batch; where that fails, the error names the first example that does not even make one alone."""
+        self.places = places
+        try:
+            return self.collate(examples)
+        except Exception as error:
+            alone = next((i for i, e in enumerate(examples) if not self._collates(e)), None)
+            said = told(places, getattr(error, "at", None) if alone is None else (alone, len(places)))
+            if isinstance(error, TinyseqError):
+                error.args = (*error.args, said)
+            else:  # of the caller's own code
+                error.add_note(said)
+            raise
+
+    def _collates(self, example: T) -> bool:
+        try:
+            self.collate([example])
+        except Exception:
+            return False
+        return True
+
+
+@contextmanager
+def examples_named(places: Sequence[int], kind: str = "example", whole: str = "this batch") -> Iterator[None]:
+    """Let errors about a batch say which examples of the data it holds, or which one they are about."""
+    try:
+        yield
+    except TinyseqError as error:
+        if places:
+            error.args = (*error.args, told(places, error.at, kind, whole))
+        raise
+
+
+def told(
+    places: Sequence[int], at: tuple[int, int] | None, kind: str = "example", whole: str = "this batch"
+) -> str:
+    """Which example of the data an error is about, if it knows its place in the batch, or among which."""
+    if at is not None and at[1] == len(places):
+        return f"Sequence {at[0]} of {whole} is {kind} {places[at[0]]} of the data."
+    shown = ", ".join(map(str, places[:8])) + (f" and {len(places) - 8} more" if len(places) > 8 else "")
+    return f"{whole.capitalize()} holds {kind}{'' if len(places) == 1 else 's'} {shown} of the data."
+
 
 class LengthBatches(_Batches[T]):
     """Batches of examples in memory, put together by length.
@@ -44,7 +87,7 @@ class LengthBatches(_Batches[T]):
     into pools of `pool` batches, and each pool is cut into batches by length: a larger pool makes batches
     more even and less random. `length` measures an example, by default `len` of it, or of the first part of a
     tuple; `collate` makes a batch, by default a list. `places` says which examples, by their place in the
-    data, the batch has that came last.
+    data, or by `numbers` if these are only some of the data, the batch has that came last; errors name them.
     Every example comes once an epoch; iterating draws the whole order at once from
     `tinyseq.random.generator()`. Raises DataError without examples.
     """
@@ -59,6 +102,7 @@ class LengthBatches(_Batches[T]):
         *,
         length: Callable[[T], int] | None = None,
         pool: int = 50,
+        numbers: Sequence[int] | None = None,
     ) -> None:
         if isinstance(examples, str) or not hasattr(examples, "__getitem__"):
             raise DataError(
@@ -66,6 +110,7 @@ class LengthBatches(_Batches[T]):
                 "read what comes one after another."
             )
         super().__init__(examples, batch_size, collate, length=length, pool=pool)
+        self.numbers = numbers
         if not len(examples):
             raise DataError("LengthBatches needs at least one example.")
         self._lengths = np.array([self.length(example) for example in examples])
@@ -85,8 +130,8 @@ class LengthBatches(_Batches[T]):
 
     def _batches(self, chosen: list[list[int]]) -> Iterator[Any]:
         for places in chosen:
-            self.places = places
-            yield self.collate([self.examples[i] for i in places])
+            numbers = places if self.numbers is None else [self.numbers[i] for i in places]
+            yield self._collated(numbers, [self.examples[i] for i in places])
 
 
 class StreamedBatches(_Batches[T]):
@@ -107,8 +152,8 @@ class StreamedBatches(_Batches[T]):
             lengths = np.array([self.length(example) for example in pool])
             cuts = _cut_by_length(lengths, self.batch_size, rng)
             for i in rng.permutation(len(cuts)):
-                self.places = [first + k for k in cuts[i].tolist()]
-                yield self.collate([pool[k] for k in cuts[i].tolist()])
+                places = cuts[i].tolist()
+                yield self._collated([first + k for k in places], [pool[k] for k in places])
             first += len(pool)
 
 

@@ -76,7 +76,8 @@ class _Columns(NamedTuple):
             least = max(needed, len(set(self.columns)))
             others = {"a comma": ",", "a tab": "\t", "a space": " "}
             found = [name for name, mark in others.items() if mark in line and mark != self.separator]
-            hint = f" Are they separated by {' or '.join(found)}? Say separator=..." if found else ""
+            hint = f" Are they separated by {' or '.join(found)}?" if found else ""
+            hint += " Put tabs there, or read with another separator." if found else ""
             return f"has {_columns(len(token))}, and {least} are needed.{hint}"
         if width and len(token) != width:
             return f"has {_columns(len(token))}, and the lines before have {width}."

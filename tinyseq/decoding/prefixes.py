@@ -28,7 +28,8 @@ def prefix_search(log_p: Array, *, blank: int, width: int) -> list[Hypothesis]:
     if wrong.size:
         raise NonFiniteError(
             f"Prefix search: at step {wrong[0]} no class is possible: the log-probabilities are NaN, inf or "
-            "all -inf. Find their origin with tinyseq.detect_anomaly()."
+            "all -inf.",
+            "Find their origin with tinyseq.detect_anomaly().",
         )
     # for each prefix, the log-probability of its paths that end in a blank, and of those that do not
     alive: dict[Labels, tuple[float, float]] = {(): (0.0, -np.inf)}

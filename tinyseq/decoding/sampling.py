@@ -97,8 +97,8 @@ def choose(
     top = scores.max()
     if not np.isfinite(top):
         raise NonFiniteError(
-            "choose() got scores without a finite maximum (NaN, inf or all -inf): find their origin with "
-            "tinyseq.detect_anomaly()."
+            "choose() got scores without a finite maximum (NaN, inf or all -inf).",
+            "Find their origin with tinyseq.detect_anomaly().",
         )
     if temperature == 0:
         return int(scores.argmax())

@@ -117,7 +117,7 @@ def beam_search(
             raise NonFiniteError(
                 f"Beam search found nothing to write for source {source}: after some beginning each symbol "
                 "has the log-probability -inf. Leave at least one symbol possible, such as the end."
-            )
+            ).about(source, sources)
     return [sorted(hypotheses, key=lambda h: -h.score) for hypotheses in found]
 
 
@@ -130,8 +130,8 @@ def _continued(totals: Array, log_p: Array) -> tuple[Array, Array, Array]:
     alive = np.isfinite(totals)
     if not (log_p[alive] < np.inf).all():
         raise NonFiniteError(
-            "Beam search got log-probabilities that are NaN or inf: find their origin with "
-            "tinyseq.detect_anomaly()."
+            "Beam search got log-probabilities that are NaN or inf.",
+            "Find their origin with tinyseq.detect_anomaly().",
         )
     sums = np.where(alive[:, :, None], totals[:, :, None] + log_p, -np.inf).reshape(sources, -1)
     kept = min(width, sums.shape[1])

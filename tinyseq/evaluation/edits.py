@@ -99,7 +99,7 @@ def pairs(name: str, predictions: Any, targets: Any) -> list[tuple[Any, Any]]:
             raise DataError(
                 f"{name}: prediction {i} is {a!r}, its target {b!r}: both are lists of symbols, or both "
                 "are strings."
-            )
+            ).about(i, len(ours))
     return list(zip(ours, theirs, strict=True))
 
 

@@ -136,7 +136,8 @@ def _scored(name: str, scores: Any, targets: Any) -> tuple[Array, Array]:
             f"{name} takes scores (rows,) and as many targets; got shapes {values.shape} and {labels.shape}."
         )
     if np.isnan(values).any():
-        raise DataError(f"{name}: score {int(np.isnan(values).argmax())} is NaN.")
+        at = int(np.isnan(values).argmax())
+        raise DataError(f"{name}: score {at} is NaN.").about(at, len(values))
     if not np.isin(labels, (0, 1)).all():
         raise DataError(f"{name}: targets are 0 and 1, or booleans.")
     return values, labels.astype(bool)

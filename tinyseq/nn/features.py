@@ -6,7 +6,7 @@ import numpy as np
 
 from tinyseq import ops
 from tinyseq.engine import Tensor
-from tinyseq.errors import ConfigError, ShapeError
+from tinyseq.errors import ConfigError, DataError, ShapeError
 from tinyseq.nn.layers import Embedding, Sequential, positionwise
 from tinyseq.nn.module import Module
 from tinyseq.sequences import Sequences
@@ -43,7 +43,14 @@ class TokenFeatures(Module):
 
     def forward(self, ids: Any) -> Any:
         """ids: integers (..., 2 + width), as `tinyseq.data.token_ids` makes them -> (..., embedding_size)."""
-        return positionwise(self._features, ids)
+        try:
+            return positionwise(self._features, ids)
+        except DataError:
+            # where it stands in the batch, and not in a list of all words
+            self.word.check(positionwise(lambda rows: rows[..., :1], ids))
+            self.case.check(positionwise(lambda rows: rows[..., 1:2], ids))
+            self.character.check(positionwise(lambda rows: rows[..., 2:], ids))
+            raise
 
     def _features(self, ids: Tensor) -> Tensor:
         if ids.ndim < 2 or ids.shape[-1] < 3 or ids.dtype.kind not in "iu":

@@ -2,19 +2,18 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from tinyseq.data import Vocabulary, words
+from tinyseq.data.batches import examples_named
 from tinyseq.errors import DataError
 from tinyseq.sequences import Sequences
 
 UNKNOWN = "<unk>"
 Example = tuple[list[str], Any]
 """Words, and what is to be said of them."""
-
-T = TypeVar("T")
 
 
 class Task(ABC):
@@ -69,7 +68,9 @@ class Task(ABC):
         places = [i for i, answer in enumerate(found) if answer is None]
         for start in range(0, len(places), batch):
             cut = places[start : start + batch]
-            for i, answer in zip(cut, self.answers(model, [texts[i] for i in cut]), strict=True):
+            with examples_named(cut if len(texts) > 1 else (), "text"):
+                answers = self.answers(model, [texts[i] for i in cut])
+            for i, answer in zip(cut, answers, strict=True):
                 found[i] = answer
         return found
 
@@ -93,8 +94,8 @@ class Task(ABC):
         return cls(vocabulary, labels)
 
 
-def divided(examples: Sequence[T], share: float) -> tuple[list[T], list[T]]:
-    """The examples in one random order, always the same: without, and with, `share` of them."""
-    order = np.random.default_rng(0).permutation(len(examples)).tolist()
-    cut = len(examples) - int(len(examples) * share)
-    return [examples[i] for i in order[:cut]], [examples[i] for i in order[cut:]]
+def divided(count: int, share: float) -> tuple[list[int], list[int]]:
+    """The numbers of `count` examples in one random order, always the same: without, and with, `share`."""
+    order: list[int] = np.random.default_rng(0).permutation(count).tolist()
+    cut = count - int(count * share)
+    return order[:cut], order[cut:]

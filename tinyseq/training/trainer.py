@@ -14,7 +14,7 @@ from tinyseq.training.agreement import refuse_inseparable, require_same_run, req
 from tinyseq.training.bars import bar, compilation_shown
 from tinyseq.training.causality import refuse_sight_ahead
 from tinyseq.training.checkpoints import Arrays, prepare, resume_run, save_run
-from tinyseq.training.cuts import examples_named, in_groups, rest_of_epoch, scale_gradients
+from tinyseq.training.cuts import Place, in_groups, located, placed, rest_of_epoch, scale_gradients
 from tinyseq.training.interrupts import Interrupts, Stopped, deferred_interrupts
 from tinyseq.training.monitor import Monitor
 from tinyseq.training.objectives import Objective, whole_sequences
@@ -93,6 +93,7 @@ class Trainer:
         self.state: Any = None  # carried from batch to batch within an epoch
         self._begun = False
         self.options = options_of(optimizer)  # as the run begins; a resumed one has to begin alike
+        self._places: Sequence[Place | None] = []  # of the batches of the next update
         self._tried = False  # on a batch: the model reads nothing that it is to predict
         self.best: Arrays | None = None
         self._saved_at = time.monotonic()
@@ -163,9 +164,10 @@ class Trainer:
         shown = bar(batches, f"epoch {progress.epoch + 1}", done=progress.batch, show=self.bars)
         with shown, compilation_shown(shown):
             before = time.perf_counter()
-            for group in in_groups(rest_of_epoch(batches, progress), self.accumulate):
-                with examples_named(batches if len(group) == 1 else None, self.team):
-                    self.train_step(*group)
+            rest = placed(rest_of_epoch(batches, progress), batches, progress.batch)
+            for group in in_groups(rest, self.accumulate):
+                self._places = [place for _, place in group]
+                self.train_step(*(batch for batch, _ in group))
                 now = time.perf_counter()
                 progress.seconds += now - before
                 before = now
@@ -184,12 +186,19 @@ class Trainer:
         union. (Where the objective has a `scale`, as a sum over targets has, their gradients add up.)
         """
         team, state, tally, weighed = self.team, self.state, Tally(), False
+        places, self._places = self._places or [None] * len(batches), []
         self.try_out(batches[0])
         self.model.zero_grad()
         with team.own_numbers(self.progress.step):
-            for share in team.shares(batches):
-                found = self.objective(self.model, share, state)
-                tally.add(self._finite("loss", found.mean.item()), found.targets)
+            shares = [
+                (share, place)
+                for batch, place in zip(batches, places, strict=True)
+                for share in team.shares([batch])
+            ]
+            for share, place in shares:
+                with located(place, team):
+                    found = self.objective(self.model, share, state)
+                    tally.add(self._finite("loss", found.mean.item()), found.targets)
                 weighed = found.scale is None and (len(batches) > 1 or not team.alone)
                 factor = found.targets if weighed else found.scale or 1
                 (found.mean if factor == 1 else found.mean * factor).backward()
@@ -201,7 +210,8 @@ class Trainer:
             team.sum_gradients(self.model, factor)
         elif weighed:
             scale_gradients(self.model, factor)
-        norm = self._finite("gradient norm", clip_grad_norm(self.model, self.clip))
+        with located(places[0] if len(batches) == 1 else None, team):
+            norm = self._finite("gradient norm", clip_grad_norm(self.model, self.clip))
         rate = self.optimizer.lr
         self.optimizer.step()
         if isinstance(self.schedule, Schedule):
@@ -319,7 +329,7 @@ class Trainer:
         clip = "clip=1.0" if self.clip == math.inf else f"a clip below {self.clip:g}"
         raise NonFiniteError(
             f"The {what}{where} is {value} in epoch {self.progress.epoch + 1} after "
-            f"{self.progress.step:,} steps; no update was made from it. "
-            f"Try a learning rate below {self.optimizer.lr:g}, or {clip}, or find the op where it is born: "
-            "with tinyseq.detect_anomaly(): trainer.fit(...)."
+            f"{self.progress.step:,} steps; no update was made from it.",
+            f"Try a learning rate below {self.optimizer.lr:g}, or {clip}, or "
+            "find the op where it is born: with tinyseq.detect_anomaly(): trainer.fit(...).",
         )

@@ -7,7 +7,7 @@ from tinyseq import random
 from tinyseq.engine import no_grad
 from tinyseq.errors import DataError
 from tinyseq.training.bars import bar
-from tinyseq.training.cuts import examples_named
+from tinyseq.training.cuts import located, placed
 from tinyseq.training.interrupts import Stopped
 from tinyseq.training.monitor import merged, values
 from tinyseq.training.records import Tally
@@ -25,21 +25,21 @@ def validated(trainer: Any, batches: Iterable[Any]) -> tuple[float, dict[str, fl
     metrics = trainer.monitor.fresh()
     try:
         with no_grad(), model.evaluating(), bar(batches, "validation", show=trainer.bars) as shown:
-            for batch in batches:
+            for batch, place in placed(batches, batches):
                 seen = True
                 trainer.try_out(batch)
                 mean, targets = 0.0, 0.0
                 for share in team.shares([batch]):
-                    with examples_named(batches, team):
+                    with located(place, team):
                         found = trainer.objective(model, share, state)
-                    state, mean, targets = found.state, found.mean.item(), found.targets
-                    if found.answers is None:
-                        metrics = {}
-                    elif metrics:
-                        features, wanted = found.answers
-                        answers = model.head.predict(features)
-                        for metric in metrics.values():
-                            metric.update(answers, wanted)
+                        state, mean, targets = found.state, found.mean.item(), found.targets
+                        if found.answers is None:
+                            metrics = {}
+                        elif metrics:
+                            features, wanted = found.answers
+                            answers = model.head.predict(features)
+                            for metric in metrics.values():
+                                metric.update(answers, wanted)
                 total = mean * targets if targets else 0.0
                 total, targets, stop = team.total(total, targets, trainer.asked_to_stop, batch)
                 tally.total, tally.count = tally.total + total, tally.count + targets
