@@ -6,8 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinyseq import random
-from tinyseq.contracts.pairing import check_count
-from tinyseq.errors import DataError
+from tinyseq.errors import ConfigError, DataError
 
 Index = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -34,10 +33,7 @@ def duplicate_groups(pairs: Sequence[tuple[Hashable, Hashable]]) -> Index:
             item = parent[item]
         return item
 
-    for i, pair in enumerate(pairs):
-        if isinstance(pair, str | bytes) or len(pair) != 2:
-            raise DataError(f"duplicate_groups(): pair {i} is {pair!r}, and a pair has two items.")
-        a, b = pair
+    for a, b in pairs:
         parent[root(a)] = root(b)
     numbers: dict[Hashable, int] = {}
     return np.array([numbers.setdefault(root(a), len(numbers)) for a, _ in pairs], np.int64)
@@ -53,7 +49,8 @@ class PairBatches:
     """
 
     def __init__(self, pairs: Sequence[tuple[Hashable, Hashable]], batch_size: int) -> None:
-        check_count("PairBatches", "batch_size", batch_size)
+        if batch_size < 1:
+            raise ConfigError(f"PairBatches needs a batch_size of 1 or more, not {batch_size}.")
         if not len(pairs):
             raise DataError("PairBatches needs at least one pair.")
         self.groups = duplicate_groups(pairs)

@@ -1,4 +1,4 @@
-"""Tensors, the tape, and derivatives of any order."""
+"""Floor 1: Tensors, the tape, and derivatives of any order."""
 
 from tinyseq.engine.dlpack import from_dlpack as from_dlpack
 from tinyseq.engine.functional import checkpoint as checkpoint

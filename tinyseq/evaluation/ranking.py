@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from tinyseq.contracts import Metric
-from tinyseq.contracts.pairing import check_count
 from tinyseq.engine import Tensor
 from tinyseq.errors import ConfigError, DataError
 
@@ -72,7 +71,9 @@ class RecallAtK(Metric):
     """
 
     def __init__(self, k: int = 1) -> None:
-        self.k = check_count("RecallAtK", "k", k)
+        if k < 1:
+            raise ConfigError(f"RecallAtK: k is 1 or more, not {k}.")
+        self.k = k
         self.found = 0
         self.count = 0
 
@@ -136,8 +137,7 @@ def _scored(name: str, scores: Any, targets: Any) -> tuple[Array, Array]:
             f"{name} takes scores (rows,) and as many targets; got shapes {values.shape} and {labels.shape}."
         )
     if np.isnan(values).any():
-        at = int(np.isnan(values).argmax())
-        raise DataError(f"{name}: score {at} is NaN.").about(at, len(values))
+        raise DataError(f"{name}: score {int(np.isnan(values).argmax())} is NaN.")
     if not np.isin(labels, (0, 1)).all():
         raise DataError(f"{name}: targets are 0 and 1, or booleans.")
     return values, labels.astype(bool)

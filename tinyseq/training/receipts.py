@@ -63,8 +63,7 @@ def write_receipt(trainer: Any) -> None:
     record = {
         "format": FORMAT,
         "version": VERSION,
-        "environment": environment(trainer.model, trainer.optimizer)
-        | ({} if trainer.team.alone else {"processes": trainer.team.size}),
+        "environment": environment(trainer.model, trainer.optimizer),
         "run": trainer.notes,
         "epochs": progress.epoch,
         "steps": progress.step,

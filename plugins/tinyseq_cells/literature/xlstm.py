@@ -63,10 +63,9 @@ class SLSTM(Cell):
         z, i, f, o = split(x @ self.w + state.h @ self.r + self.b, 4, axis=-1)
         before = state.n - softplus(-f)  # log(f N)
         w = sigmoid(i - before)
-        z, o = tanh(z), sigmoid(o)
-        c = (1 - w) * state.c + w * z
+        c = (1 - w) * state.c + w * tanh(z)
         n = i + softplus(before - i)
-        h = o * c
+        h = sigmoid(o) * c
         return h, SLSTMState(h, c, n)
 
 
