@@ -1,10 +1,13 @@
 """What a newcomer's installation must look like."""
 
+import ast
 import importlib.metadata
 import os
+import re
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -54,10 +57,12 @@ def test_importing_tinyseq_imports_no_plugin_and_no_optional_package():
     assert not [name for name in loaded if name.startswith("tinyseq_")]
 
 
-def test_the_repository_root_does_not_leak_into_the_interpreter():
+@pytest.mark.parametrize("package", ["tinyseq", "tinyseq_cells"])
+def test_the_package_is_found_without_running_an_import_hook(package):
+    """Editors and type checkers look through the folders of the path, and run nothing."""
     run(
-        "import importlib.util as u, tinyseq_cells;"
-        "assert u.find_spec('plugins') is None, 'plugins/ is importable'; assert u.find_spec('docs') is None"
+        "from importlib.machinery import PathFinder;"
+        f"assert PathFinder.find_spec({package!r}), 'only an import hook finds it: pip install -e . again'"
     )
 
 
@@ -69,3 +74,26 @@ def test_no_file_is_too_long_to_read_in_one_sitting():
         pytest.skip("not a git checkout: the list of files comes from git")
     lengths = {name: len((ROOT / name).read_text().splitlines()) for name in tracked.stdout.split()}
     assert {name: n for name, n in lengths.items() if n > 400} == {}
+
+
+def test_nothing_is_defined_that_nobody_names():
+    """Functions and classes whose name stands nowhere else, in code, tests, docs or entry points."""
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("not a git checkout: the list of files comes from git")
+    texts = {
+        name: (ROOT / name).read_text(encoding="utf-8")
+        for name in listed.stdout.split()
+        if name.endswith((".py", ".md", ".toml", ".txt"))
+    }
+    named = Counter(word for text in texts.values() for word in re.findall(r"\w+", text))
+    dead = [
+        f"{name}:{node.lineno} {node.name}"
+        for name, text in texts.items()
+        if name.startswith(("tinyseq/", "plugins/")) and name.endswith(".py")
+        if name != "tinyseq/interop/runtime.py"  # the names of its functions are put together from parts
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.FunctionDef | ast.ClassDef)
+        if not node.decorator_list and not node.name.startswith("__") and named[node.name] == 1
+    ]
+    assert dead == []

@@ -62,6 +62,23 @@ def test_every_public_name_in_the_table_is_there():
         assert hasattr(tinyseq, name) or hasattr(tinyseq.Tensor, name), name
 
 
-def test_every_link_into_the_repository_leads_to_a_file():
-    for target in re.findall(r"\]\((?!https?:)([^)#]+)", README):
-        assert (ROOT / target).is_file(), target
+@pytest.mark.parametrize("page", sorted(ROOT.glob("*.md")), ids=lambda page: page.stem)
+def test_every_link_into_the_repository_leads_somewhere(page):
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
+        assert (ROOT / target).exists(), target
+
+
+def test_the_map_shows_the_floors_as_they_are():
+    (floors,) = (
+        contract["layers"]
+        for contract in tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"][
+            "contracts"
+        ]
+        if contract["name"].startswith("imports only go down")
+    )
+    rooms = [re.sub(r"tinyseq\.", "", room) for floor in floors for room in floor.split(" | ")]
+    drawn = (ROOT / "CONTRIBUTING.md").read_text().split("## Where to add")[0]
+    rows = re.findall(r"^\| (\[.*?) \|", drawn, re.M)
+    shown = [room for row in rows for room in re.findall(r"\[(\w+)\]", row)]
+    assert sorted(shown) == sorted(rooms)
+    assert [rooms.index(room) for room in shown] == sorted(map(rooms.index, shown))

@@ -52,6 +52,23 @@ def test_the_layout_is_what_nested_loops_say(lengths: list[int]) -> None:
     assert {type(n) for n in numbers} == {int}
 
 
+@given(lengths=lengths, features=features, seed=seeds, data=st.data())
+def test_selected_sequences_are_a_batch_of_their_own(
+    lengths: list[int], features: tuple[int, ...], seed: int, data: st.DataObject
+) -> None:
+    rows = drawn(lengths, features, seed)
+    places = data.draw(st.lists(st.integers(0, len(rows) - 1), min_size=1, max_size=8))
+    found = Sequences.from_list(rows).select(places)
+    wanted = [rows[i] for i in places]
+    assert found.lengths == tuple(map(len, wanted))
+    np.testing.assert_array_equal(found.data.numpy(), packed_by_hand(wanted))
+
+
+def test_nothing_selected_is_no_batch() -> None:
+    with pytest.raises(DataError, match="at least one sequence"):
+        Sequences.from_list([[1.0, 2.0]]).select([])
+
+
 def test_the_example_of_the_documentation() -> None:
     layout = Layout([3, 5, 2])
     assert (layout.order, layout.sizes, layout.offsets) == ((1, 0, 2), (3, 3, 2, 1, 1), (0, 3, 6, 8, 9))

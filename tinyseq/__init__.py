@@ -45,4 +45,4 @@ from tinyseq.sequences import Sequences as Sequences
 from tinyseq.tasks import Predictor as Predictor
 from tinyseq.tasks import load as load
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

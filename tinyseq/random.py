@@ -28,8 +28,7 @@ def generator() -> np.random.Generator:
     if _refused.get():
         raise RandomStepError(
             "A compiled step draws no random numbers: it is recorded once, so every step of every batch "
-            "would get the same. Draw them outside and pass them in as another input, or leave out "
-            "compiled=True."
+            "would get the same. Use tinyseq.noise, which draws them beforehand, or leave out compiled=True."
         )
     return _generator
 

@@ -1,13 +1,12 @@
 """What the gated cells share: activations by name, and weights drawn for each gate by itself."""
 
-import difflib
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from tinyseq import ops
-from tinyseq.errors import ConfigError
+from tinyseq.errors import ConfigError, near
 from tinyseq.nn import Parameter, init
 
 
@@ -30,9 +29,8 @@ def activation(name: str) -> Callable[[Any], Any]:
     """The activation of this name. Names, not functions, so that a saved model says what it was made of."""
     if name in _ACTIVATIONS:
         return _ACTIVATIONS[name]
-    near = difflib.get_close_matches(str(name), _ACTIVATIONS, 1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    raise ConfigError(f"There is no activation {name!r}; choose from {', '.join(_ACTIVATIONS)}.{hint}")
+    question = near(str(name), _ACTIVATIONS)
+    raise ConfigError(f"There is no activation {name!r}; choose from {', '.join(_ACTIVATIONS)}.{question}")
 
 
 def weights(initializer: str | init.Initializer, inputs: int, outputs: int, gates: int) -> Parameter:

@@ -70,8 +70,10 @@ class LSTM(Cell):
         i, f, g, o = split(x @ self.w_x + state.h @ self.w_h + self.b, 4, axis=-1)
         if self.peepholes:
             i, f = i + self.p_i * c, f + self.p_f * c
-        c = self.gate(f) * c + self.gate(i) * self.candidate(g)
+        i, f, g = self.gate(i), self.gate(f), self.candidate(g)
+        c = f * c + i * g
         if self.peepholes:
             o = o + self.p_o * c
-        h = self.gate(o) * self.cell_output(c)
+        o = self.gate(o)
+        h = o * self.cell_output(c)
         return h, LSTMState(h, c)

@@ -5,10 +5,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinyseq import ops
+from tinyseq.contracts.pairing import beside
 from tinyseq.engine import Tensor
 from tinyseq.errors import ConfigError, ShapeError
 from tinyseq.nn import Linear, Module, Parameter, init
-from tinyseq.pairing import beside
 from tinyseq.sequences import Sequences
 
 NEVER = -1e30  # a score whose weight is exactly 0, and from which another can be subtracted

@@ -4,15 +4,15 @@ from typing import Any
 
 from tinyseq import ops
 from tinyseq.contracts import Head, Metric
+from tinyseq.contracts.pairing import check_id
+from tinyseq.decoding import Hypothesis, prefix_search
 from tinyseq.engine import Tensor, no_grad
+from tinyseq.errors import NonFiniteError
 from tinyseq.evaluation import ErrorRate, ExactMatch
 from tinyseq.nn import Linear
 from tinyseq.nn.init import Initializer
-from tinyseq.pairing import check_id
 from tinyseq.registry import losses
 from tinyseq.sequences import packed
-from tinyseq_heads.prefixes import prefix_search
-from tinyseq_heads.search import Hypothesis
 
 
 class CTCHead(Head):
@@ -52,8 +52,15 @@ class CTCHead(Head):
         """The likeliest labels of each sequence, best first; see `prefix_search`."""
         with no_grad():
             log_p = packed(self.projection(features)).map(ops.log_softmax).to_list()
-        blank = self.criterion.blank
-        return [prefix_search(rows.numpy().astype("float64"), blank=blank, width=width) for rows in log_p]
+        found, blank = [], self.criterion.blank
+        for i, rows in enumerate(log_p):
+            try:
+                found.append(prefix_search(rows.numpy().astype("float64"), blank=blank, width=width))
+            except NonFiniteError as error:
+                raise NonFiniteError(f"Of sequence {i}: {error.args[0]}", *error.args[1:]).about(
+                    i, len(log_p)
+                ) from None
+        return found
 
     def metrics(self) -> dict[str, Metric]:
         """The label error rate, and the share of sequences without any error."""

@@ -7,18 +7,19 @@ import numpy as np
 
 from tinyseq import ops
 from tinyseq.contracts import Cell, Head, Loss, Metric
+from tinyseq.contracts.pairing import beside, check_id
+from tinyseq.decoding import Hypothesis, beam_search, write
+from tinyseq.decoding.search import Array, check_length
 from tinyseq.engine import Tensor, no_grad
 from tinyseq.errors import ConfigError
 from tinyseq.evaluation import ErrorRate, ExactMatch
 from tinyseq.nn import Dropout, Embedding, Linear, Module
-from tinyseq.pairing import beside, check_id
 from tinyseq.registry import losses
 from tinyseq.scan import Recurrent, scan
 from tinyseq.scan.state import flatten, rebuild
 from tinyseq.sequences import Sequences, packed
 from tinyseq_heads.attention import Memory, attention_of
 from tinyseq_heads.pooling import Pooling, meet_pooling, pooling_of
-from tinyseq_heads.search import Array, Hypothesis, beam_search, check_length, write
 from tinyseq_heads.targets import WithoutEnd, check_targets, shifted
 
 Condition = Literal["state", "input", "both"]
@@ -138,12 +139,12 @@ class Decoder(Head):
         exclude: Sequence[int] = (),
         seed: int | None = None,
     ) -> list[Array]:
-        """The ids of each sequence, drawn at random; see `tinyseq.sampling.choose`."""
+        """The ids of each sequence, drawn at random; see `tinyseq.decoding.sampling.choose`."""
         with no_grad(), self.evaluating():
             source = self.read(features)
             return write(
                 lambda ids, carried: self._next(source, ids, carried),
-                self._start(source.summary),
+                self._before_first(source.summary),
                 len(source.summary),
                 end=self.end,
                 max_length=self.max_length if max_length is None else max_length,
@@ -171,7 +172,7 @@ class Decoder(Head):
             source = source._replace(summary=repeated)
             return beam_search(
                 lambda ids, carried: self._next(source, ids, carried),
-                self._start(repeated),
+                self._before_first(repeated),
                 sources,
                 end=self.end,
                 max_length=self.max_length if max_length is None else max_length,
@@ -191,7 +192,7 @@ class Decoder(Head):
             "exact_match": WithoutEnd(ExactMatch(), self.end),
         }
 
-    def _start(self, summary: Tensor) -> Carried:
+    def _before_first(self, summary: Tensor) -> Carried:
         """What is carried to the first symbol."""
         carried = Carried(self.recurrence.initial_state(len(summary)), ())
         if self.asks_before:
@@ -208,11 +209,11 @@ class Decoder(Head):
 
     def _forced(self, source: Source, targets: Sequences) -> Written:
         """What is written at every step where the right symbols came before."""
-        check_targets(type(self).__name__, targets, len(source.summary), self.end)
+        check_targets(type(self).__name__, targets, len(source.summary), self.vocabulary_size, self.end)
         xs = self.dropout(self.embed(shifted(targets, self.end)))
         if self.repeats_summary:
             xs = xs.map(lambda x: ops.concatenate([x, xs.spread(source.summary)], axis=-1))
-        carried = self._start(source.summary)
+        carried = self._before_first(source.summary)
         if source.memory is None:
             return Written(self.recurrence.scan(xs, carried.state)[0].data, None, None)
         if not self.asks_before:

@@ -126,7 +126,7 @@ def halves(vectors: Tensor, groups: Any) -> tuple[Tensor, Tensor, np.ndarray[Any
         raise DataError(
             f"Sequences {i} and {half + i} are a pair, but of the groups {labels[i]} and {labels[half + i]}: "
             "the second half of a paired batch holds the partners of the first half, in the same order."
-        )
+        ).about(i, half)
     return vectors[:half], vectors[half:], labels[:half]
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from tinyseq import ops
 from tinyseq.contracts import Head, Loss, Metric
+from tinyseq.contracts.pairing import check_list
 from tinyseq.engine import Tensor
 from tinyseq.errors import ConfigError
 from tinyseq.evaluation import Accuracy, SpanF1
@@ -12,7 +13,6 @@ from tinyseq.evaluation.schemes import Scheme
 from tinyseq.nn import Linear
 from tinyseq.nn.init import Initializer
 from tinyseq.nn.layers import positionwise
-from tinyseq.pairing import check_list
 from tinyseq.registry import losses
 
 

@@ -7,9 +7,9 @@ import numpy as np
 from tinyseq import ops
 from tinyseq.backend import to_numpy
 from tinyseq.contracts import Metric
+from tinyseq.contracts.pairing import beside, check_classes
 from tinyseq.errors import DataError
 from tinyseq.evaluation.edits import pairs
-from tinyseq.pairing import beside
 from tinyseq.sequences import Sequences
 
 
@@ -25,8 +25,8 @@ def shifted(targets: Sequences, first: int) -> Sequences:
     return targets.with_data(ops.concatenate([start, ops.take(ids, beside(ids, before), axis=0)]))
 
 
-def check_targets(name: str, targets: Sequences, sequences: int, end: int) -> None:
-    """Raise DataError unless there is one target for each sequence, and `end` is the last of each."""
+def check_targets(name: str, targets: Sequences, sequences: int, symbols: int, end: int) -> None:
+    """Raise DataError unless there is one target of symbols for each sequence, and each ends with `end`."""
     if targets.data.ndim != 1 or targets.dtype.kind not in "iu":
         raise DataError(
             f"{name} writes integer ids, one at each step; these targets are {targets.dtype} of shape "
@@ -34,13 +34,14 @@ def check_targets(name: str, targets: Sequences, sequences: int, end: int) -> No
         )
     if targets.batch_size != sequences:
         raise DataError(f"{name} goes by {sequences} sequences, but there are {targets.batch_size} targets.")
+    check_classes(name, targets, symbols, None)
     last = to_numpy(targets.last().data)
     wrong = np.flatnonzero(last != end)
     if wrong.size:
         raise DataError(
             f"{name}: target {wrong[0]} ends with {last[wrong[0]]}, not with the end symbol {end}: append it "
             "to every target, so that the model learns where to stop."
-        )
+        ).about(wrong[0], len(last))
 
 
 class WithoutEnd(Metric):

@@ -5,8 +5,8 @@ from typing import Any
 from tinyseq import ops
 from tinyseq.backend import words_of
 from tinyseq.contracts import Loss, Reduction
+from tinyseq.contracts.pairing import check_classes, check_reduction, paired, reduced
 from tinyseq.errors import ConfigError, DataError, ShapeError
-from tinyseq.pairing import check_classes, check_reduction, paired, reduced
 
 
 class BinaryCrossEntropy(Loss):

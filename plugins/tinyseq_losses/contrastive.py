@@ -6,9 +6,9 @@ import numpy as np
 
 from tinyseq import ops
 from tinyseq.contracts import Loss, Reduction
+from tinyseq.contracts.pairing import beside, check_classes, check_reduction, reduced
 from tinyseq.engine import Tensor
 from tinyseq.errors import ConfigError, DataError
-from tinyseq.pairing import beside, check_classes, check_reduction, reduced
 from tinyseq_losses.similarity import SIMILARITIES, TINY, Similarity, check_vectors, named
 
 

@@ -7,10 +7,10 @@ import numpy as np
 from tinyseq import ops, scan
 from tinyseq.backend import to_numpy
 from tinyseq.contracts import Loss, Reduction
+from tinyseq.contracts.pairing import beside, check_classes, check_ignored, check_reduction, paired
 from tinyseq.engine import Tensor
 from tinyseq.errors import ConfigError, NonFiniteError, ShapeError
 from tinyseq.nn import Parameter, init
-from tinyseq.pairing import beside, check_classes, check_reduction, paired
 from tinyseq.sequences import Sequences, like, packed
 
 
@@ -40,7 +40,7 @@ class CRF(Loss):
         if tags < 1:
             raise ConfigError(f"CRF needs one tag or more, not {tags}.")
         self.tags = tags
-        self.ignore_index = ignore_index
+        self.ignore_index = check_ignored("CRF", ignore_index)
         self.transitions = Parameter(init.uniform((tags, tags)))
         self.start = Parameter(init.uniform((tags,)))
         self.end = Parameter(init.uniform((tags,)))
@@ -52,6 +52,7 @@ class CRF(Loss):
         paired("CRF", emissions, tags)
         left: Any = None
         if self.ignore_index is not None:
+            check_classes("CRF", tags, self.tags, self.ignore_index)  # while sequences have their numbers
             emissions, tags, left = self._counted(emissions, tags)
         batch = emissions.batch_size if left is None else packed(predictions).batch_size
         if left is not None and not len(left):
@@ -116,7 +117,8 @@ class CRF(Loss):
     def _scores(self, emissions: Sequences, tags: Sequences) -> tuple[Tensor, Tensor]:
         """What the emission of each step, and the move to its tag, add to the score of a path: (rows, 1)."""
         check_classes("CRF", tags, self.tags, None)
-        layout, now = emissions.layout, tags.data
+        # of 64 bits, as the place of a move in the table is the square of a tag
+        layout, now = emissions.layout, tags.data.astype("int64")
         first = ops.take(self.start, now[: layout.batch], axis=0)
         # the row before row r of step t is the same sequence's in step t - 1, sizes[t - 1] rows earlier
         sizes = np.asarray(layout.sizes)
@@ -162,10 +164,11 @@ class CRF(Loss):
         scores[: len(best)] = (best + end).max(1)
         impossible = np.flatnonzero(~np.isfinite(scores))
         if impossible.size:
+            sequence = emissions.layout.order[impossible[0]]
             raise NonFiniteError(
-                f"CRF: no path of tags is possible for sequence {emissions.layout.order[impossible[0]]}, as "
-                "its emissions or the transitions are NaN, inf, or -inf for each of them."
-            )
+                f"CRF: no path of tags is possible for sequence {sequence}, as its emissions or the "
+                "transitions are NaN, inf, or -inf for each of them."
+            ).about(sequence, emissions.batch_size)
         tags = np.empty(len(rows), np.int64)
         for t in reversed(range(len(sizes))):
             n = sizes[t]
@@ -181,4 +184,7 @@ class CRF(Loss):
                 f"CRF({self.tags}) takes one score for each tag at each step; got shape "
                 f"{emissions.data.shape[1:]} at each step."
             )
-        return emissions
+        dtype = (
+            self.transitions.dtype
+        )  # as a cell takes features: NumPy makes float64, Parameters are float32
+        return emissions if emissions.dtype == dtype else emissions.map(lambda x: x.astype(dtype))

@@ -8,9 +8,17 @@ import numpy as np
 from tinyseq import Sequences, Tensor, ops, primitive
 from tinyseq.backend.blocks import by_rows
 from tinyseq.contracts import Loss, Reduction, count_targets
+from tinyseq.contracts.pairing import (
+    beside,
+    check_classes,
+    check_ignored,
+    check_list,
+    check_reduction,
+    paired,
+    reduced,
+)
 from tinyseq.errors import ConfigError, ShapeError
 from tinyseq.ops.half import in_float32
-from tinyseq.pairing import beside, check_classes, check_list, check_reduction, paired, reduced
 
 
 class CrossEntropy(Loss):
@@ -39,15 +47,12 @@ class CrossEntropy(Loss):
         if not 0 <= label_smoothing <= 1:
             raise ConfigError(f"CrossEntropy: label_smoothing is a share in [0, 1], not {label_smoothing}.")
         check_list("CrossEntropy", "class_weights", class_weights)
-        whole = isinstance(ignore_index, int | np.integer) and not isinstance(ignore_index, bool)
-        if ignore_index is not None and not whole:
-            raise ConfigError(f"CrossEntropy: ignore_index is an integer or None, not {ignore_index!r}.")
         weights = None if class_weights is None else tuple(float(w) for w in class_weights)
         if weights is not None and not all(0 <= w < float("inf") for w in weights):
             raise ConfigError(f"CrossEntropy: class_weights are finite and not negative; got {weights}.")
         self.label_smoothing = label_smoothing
         self.class_weights = weights
-        self.ignore_index = ignore_index
+        self.ignore_index = check_ignored("CrossEntropy", ignore_index)
         self.reduction = check_reduction("CrossEntropy", reduction)
 
     def forward(self, predictions: Any, targets: Any) -> Any:

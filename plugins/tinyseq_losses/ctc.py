@@ -9,9 +9,9 @@ import numpy as np
 from tinyseq import ops, primitive, scan
 from tinyseq.backend import to_numpy
 from tinyseq.contracts import Loss, Reduction
+from tinyseq.contracts.pairing import beside, check_id, check_reduction
 from tinyseq.engine import Tensor
 from tinyseq.errors import DataError, NonFiniteError, ShapeError
-from tinyseq.pairing import beside, check_id, check_reduction
 from tinyseq.sequences import Sequences, packed
 
 Labels = np.ndarray[Any, Any]
@@ -110,8 +110,9 @@ class CTC(Loss):
             sequence, step = scores.layout.locate(wrong[0])
             raise NonFiniteError(
                 f"CTC: no class is possible for sequence {sequence} at step {step}: its scores are NaN, inf "
-                "or all -inf. Find their origin with tinyseq.detect_anomaly()."
-            )
+                "or all -inf.",
+                "Find their origin with tinyseq.detect_anomaly().",
+            ).about(sequence, scores.batch_size)
         best = scores.with_data(ops.argmax(scores.data, axis=1)).to_list()
         paths = [to_numpy(path.data) for path in best]
         return [
@@ -139,14 +140,14 @@ class CTC(Loss):
                 raise DataError(
                     f"CTC: label {at} of sequence {i} is {sequence[at]}: labels are classes "
                     f"0..{classes - 1} other than the blank, {self.blank}."
-                )
+                ).about(i, len(labels))
             repeats = sum(a == b for a, b in pairwise(sequence.tolist()))
             if steps < len(sequence) + repeats and not self.zero_infinity:
                 raise DataError(
                     f"CTC: sequence {i} has {steps} steps, but its {len(sequence)} labels, {repeats} of "
                     f"them repeated, need at least {len(sequence) + repeats}: drop it, shorten the steps "
                     "less, or let such sequences cost nothing with zero_infinity=True."
-                )
+                ).about(i, len(labels))
 
 
 @primitive
@@ -184,5 +185,5 @@ def _labels(targets: Any) -> list[Labels]:
             raise DataError(
                 f"CTC: the labels of sequence {i} are {sequence.dtype} of shape {sequence.shape}: give "
                 "integers, one after another."
-            )
+            ).about(i, len(labels))
     return labels

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinyseq import ops, random
+from tinyseq.contracts.pairing import beside
 from tinyseq.engine import Tensor
-from tinyseq.pairing import beside
 
 
 class Candidates(NamedTuple):
@@ -40,17 +40,17 @@ def every(c: Candidates) -> Mined:
 
 def easy(c: Candidates) -> Mined:
     """All that are already farther than the positive by the margin: no loss under a hinge."""
-    return _where(c, c.similarity <= c.positive - c.margin)
+    return _counted_where(c, c.similarity <= c.positive - c.margin)
 
 
 def semi_hard(c: Candidates) -> Mined:
     """All within the margin of the positive, but not above it."""
-    return _where(c, (c.similarity > c.positive - c.margin) & (c.similarity <= c.positive))
+    return _counted_where(c, (c.similarity > c.positive - c.margin) & (c.similarity <= c.positive))
 
 
 def hard(c: Candidates) -> Mined:
     """All that are more alike than the positive."""
-    return _where(c, c.similarity > c.positive)
+    return _counted_where(c, c.similarity > c.positive)
 
 
 def hardest(c: Candidates) -> Mined:
@@ -98,7 +98,7 @@ def _on_device(c: Candidates) -> Tensor:
     return beside(c.similarity, c.allowed)
 
 
-def _where(c: Candidates, condition: Tensor) -> Mined:
+def _counted_where(c: Candidates, condition: Tensor) -> Mined:
     return Mined(c.similarity, _on_device(c) & condition)
 
 

@@ -1,11 +1,10 @@
 """How alike two vectors are: larger is more alike. Functions of all pairs, by name."""
 
-import difflib
 from collections.abc import Callable
 from typing import Any
 
 from tinyseq import ops
-from tinyseq.errors import ConfigError, ShapeError
+from tinyseq.errors import ConfigError, ShapeError, near
 
 Similarity = Callable[[Any, Any], Any]
 
@@ -50,9 +49,10 @@ def named(what: str, choice: Any, table: dict[str, Any]) -> Any:
         return choice
     if choice in table:
         return table[choice]
-    near = difflib.get_close_matches(str(choice), table, 1)
-    hint = f"did you mean {near[0]!r}?" if near else "or pass a function."
-    raise ConfigError(f"There is no {what} {choice!r}; choose from {', '.join(table)}; {hint}")
+    raise ConfigError(
+        f"There is no {what} {choice!r}; choose from {', '.join(table)}, or pass a function."
+        f"{near(str(choice), table)}"
+    )
 
 
 def check_vectors(name: str, a: Any, b: Any) -> None:

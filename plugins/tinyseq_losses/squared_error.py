@@ -4,8 +4,8 @@ from typing import Any
 
 from tinyseq import ops
 from tinyseq.contracts import Loss, Reduction
+from tinyseq.contracts.pairing import check_reduction, paired, reduced
 from tinyseq.errors import ShapeError
-from tinyseq.pairing import check_reduction, paired, reduced
 
 
 class SquaredError(Loss):

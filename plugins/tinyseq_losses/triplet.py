@@ -8,9 +8,9 @@ import numpy as np
 
 from tinyseq import ops
 from tinyseq.contracts import Loss, Metric, Reduction
+from tinyseq.contracts.pairing import beside, check_reduction
 from tinyseq.engine import Tensor, no_grad
 from tinyseq.errors import ConfigError, DataError
-from tinyseq.pairing import beside, check_reduction
 from tinyseq_losses.miners import MINERS, Candidates, Mined, Miner
 from tinyseq_losses.similarity import SIMILARITIES, Similarity, check_vectors, named
 

@@ -6,34 +6,14 @@ which cell it does. Source: Hochreiter and Schmidhuber (1997), as Le, Jaitly and
 """
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from tinyseq_heads.regressor import Regressor
 
-import tinyseq
-from tinyseq import Head, Sequences, Tensor
-from tinyseq.errors import ConfigError
-from tinyseq.nn import Linear, SequenceModel, Sequential
-from tinyseq.optim import Adam
-from tinyseq.training import Outcome, Trainer
-from tinyseq_recipes.common import Drawn, losses, show, show_epoch
-from tinyseq_recipes.gradients import CELLS, check_plot, gradient_norms, show_curves
-
-
-class Regression(Head):
-    """A number from the last step of each sequence; the loss is the mean squared error."""
-
-    def __init__(self, input_size: int) -> None:
-        self.linear = Linear(input_size, 1)
-
-    def predict(self, features: Any) -> Tensor:
-        """Numbers (batch,)."""
-        return self.linear(features.last()).squeeze(-1)  # type: ignore[no-any-return]
-
-    def loss(self, features: Any, targets: Any) -> Tensor:
-        """The mean squared error against numbers (batch,)."""
-        error = self.predict(features) - Tensor(targets)
-        return (error * error).mean()
+from tinyseq import Sequences
+from tinyseq.nn import SequenceModel, Sequential
+from tinyseq.training import Outcome
+from tinyseq_recipes import long_memory
 
 
 def adding_problem(
@@ -52,39 +32,34 @@ def adding_problem(
 
     The data are always made up.
     """
-    if data:
-        raise ConfigError("The adding problem makes its data up: leave out --data.")
-    check_plot(plot)
+    long_memory.check("The adding problem", data, plot)
 
-    def draw(rng: np.random.Generator, size: int = batch) -> tuple[Sequences, Any]:
+    def draw(rng: np.random.Generator, size: int) -> tuple[Sequences, np.ndarray]:
         numbers, marks = rng.random((size, steps)), np.zeros((size, steps))
         half = steps // 2
         places = np.stack([rng.integers(half, size=size), rng.integers(half, steps, size)])
         marks[np.arange(size), places] = 1
         xs = np.stack([numbers, marks], axis=-1).astype(np.float32)
-        return Sequences.from_padded(xs), (numbers * marks).sum(1).astype(np.float32)
+        return Sequences.from_padded(xs), (numbers * marks).sum(1, keepdims=True).astype(np.float32)
 
-    test = [draw(np.random.default_rng(1), 1000)]
-    baseline = float(((test[0][1] - 1) ** 2).mean())
+    _, sums = draw(np.random.default_rng(1), 1000)
+    baseline = float(((sums - 1) ** 2).mean())
     print(f"baseline: always 1, squared error {baseline:.4f}")
-    outcomes, before, after = [], {}, {}
-    for name, cell in CELLS.items():
-        print(f"\n{name}")
-        tinyseq.seed(seed)
-        recurrent = tinyseq.Recurrent(cell(2, hidden))
-        model = SequenceModel(Sequential(), recurrent, Regression(hidden))
-        xs, wanted = draw(np.random.default_rng(2))
-
-        def error(hs: Sequences, model: SequenceModel = model, wanted: Any = wanted) -> Tensor:
-            return model.head.loss(hs, wanted)  # type: ignore[no-any-return]
-
-        before[name] = gradient_norms(recurrent.cell, xs, error)
-        trainer = Trainer(model, Adam(model, lr=lr), clip=1.0, after_epoch=[show_epoch])
-        trainer.fit(Drawn(draw, updates), epochs=epochs)
-        after[name] = gradient_norms(recurrent.cell, xs, error)
-        figure = trainer.evaluate(test)
-        outcome = Outcome(name, "squared error", figure, baseline, lower_is_better=True)
-        outcomes.append(outcome._replace(losses=losses(trainer)))
-    show_curves({"before training": before, "after training": after}, plot)
-    print()
-    return [show(outcome) for outcome in outcomes]
+    task = long_memory.Task(
+        metric="squared error",
+        width=2,
+        draw=draw,
+        model=lambda encoder: SequenceModel(Sequential(), encoder, Regressor(hidden, 1, pooling="last")),
+        error=lambda model, features, wanted: model.head.loss(features, wanted),
+    )
+    return long_memory.compare(
+        task,
+        baseline,
+        hidden=hidden,
+        epochs=epochs,
+        updates=updates,
+        batch=batch,
+        lr=lr,
+        plot=plot,
+        seed=seed,
+    )

@@ -11,14 +11,10 @@ from pathlib import Path
 import numpy as np
 from tinyseq_heads.language_model import LanguageModelHead
 
-import tinyseq
 from tinyseq import Sequences
-from tinyseq.errors import ConfigError
 from tinyseq.nn import Embedding, SequenceModel
-from tinyseq.optim import Adam
-from tinyseq.training import Outcome, Trainer
-from tinyseq_recipes.common import Drawn, losses, show, show_epoch
-from tinyseq_recipes.gradients import CELLS, check_plot, gradient_norms, show_curves
+from tinyseq.training import Outcome
+from tinyseq_recipes import long_memory
 
 SYMBOLS, PAUSE, SIGNAL = 8, 8, 9
 
@@ -40,12 +36,10 @@ def copy_memory(
 
     The data are always made up.
     """
-    if data:
-        raise ConfigError("Copy memory makes its data up: leave out --data.")
-    check_plot(plot)
+    long_memory.check("Copy memory", data, plot)
     steps = pause + 2 * length
 
-    def draw(rng: np.random.Generator, size: int = batch) -> tuple[Sequences, Sequences]:
+    def draw(rng: np.random.Generator, size: int) -> tuple[Sequences, Sequences]:
         word = rng.integers(SYMBOLS, size=(size, length))
         xs, ys = (np.full((size, steps), PAUSE) for _ in range(2))
         xs[:, :length] = ys[:, -length:] = word
@@ -54,25 +48,21 @@ def copy_memory(
 
     baseline = length * math.log(SYMBOLS) / steps
     print(f"baseline: remembers nothing, {baseline:.4f} nats a step")
-    outcomes, before, after = [], {}, {}
-    for name, cell in CELLS.items():
-        print(f"\n{name}")
-        tinyseq.seed(seed)
-        recurrent = tinyseq.Recurrent(cell(16, hidden))
-        model = SequenceModel(Embedding(10, 16), recurrent, LanguageModelHead(hidden, 9))
-        xs, wanted = draw(np.random.default_rng(2))
-
-        def last(hs: Sequences, model: SequenceModel = model, wanted: Sequences = wanted) -> tinyseq.Tensor:
-            return model.head.loss(hs.last(), wanted.last())  # type: ignore[no-any-return]
-
-        before[name] = gradient_norms(recurrent.cell, model.embed(xs), last)
-        trainer = Trainer(model, Adam(model, lr=lr), clip=1.0, after_epoch=[show_epoch])
-        trainer.fit(Drawn(draw, updates), epochs=epochs)
-        after[name] = gradient_norms(recurrent.cell, model.embed(xs), last)
-        nats = trainer.evaluate([draw(np.random.default_rng(1), 1000)])
-        outcomes.append(
-            Outcome(name, "nats a step", nats, baseline, lower_is_better=True, losses=losses(trainer))
-        )
-    show_curves({"before training": before, "after training": after}, plot)
-    print()
-    return [show(outcome) for outcome in outcomes]
+    task = long_memory.Task(
+        metric="nats a step",
+        width=16,
+        draw=draw,
+        model=lambda encoder: SequenceModel(Embedding(10, 16), encoder, LanguageModelHead(hidden, 9)),
+        error=lambda model, features, wanted: model.head.loss(features.last(), wanted.last()),
+    )
+    return long_memory.compare(
+        task,
+        baseline,
+        hidden=hidden,
+        epochs=epochs,
+        updates=updates,
+        batch=batch,
+        lr=lr,
+        plot=plot,
+        seed=seed,
+    )

@@ -12,9 +12,9 @@ from tinyseq_heads.language_model import LanguageModelHead
 import tinyseq
 from tinyseq.baselines import NGram
 from tinyseq.data import LengthBatches, Vocabulary
+from tinyseq.decoding import generate
 from tinyseq.nn import Embedding, SequenceModel
 from tinyseq.optim import Adam
-from tinyseq.sampling import generate
 from tinyseq.training import Outcome, Trainer
 from tinyseq_recipes.common import losses, names_of, show, show_epoch, split, with_tags
 from tinyseq_recipes.made import names

@@ -12,9 +12,9 @@ from tinyseq_heads.language_model import LanguageModelHead
 import tinyseq
 from tinyseq.baselines import NGram
 from tinyseq.data import ContiguousWindows, Vocabulary, demo_text, read_text
+from tinyseq.decoding import generate
 from tinyseq.nn import Embedding, SequenceModel
 from tinyseq.optim import Adam
-from tinyseq.sampling import generate
 from tinyseq.training import Outcome, Trainer, carried_state
 from tinyseq_recipes.common import losses, show, show_epoch
 

@@ -13,9 +13,9 @@ import tinyseq
 from tinyseq.baselines import NGram
 from tinyseq.data import ContiguousWindows, Vocabulary, demo_text, read_text
 from tinyseq.data import words as words_of
+from tinyseq.decoding import generate
 from tinyseq.nn import Dropout, Embedding, SequenceModel
 from tinyseq.optim import Adam
-from tinyseq.sampling import generate
 from tinyseq.training import Outcome, Trainer, carried_state
 from tinyseq_recipes.common import losses, show, show_epoch
 

@@ -20,8 +20,8 @@ from tinyseq_heads.language_model import LanguageModelHead
 from tests.benchmarks import timing
 from tests.benchmarks.train_step import TorchLanguageModel
 from tinyseq import Recurrent, Tensor
+from tinyseq.decoding import generate
 from tinyseq.nn import Embedding, SequenceModel
-from tinyseq.sampling import generate
 
 TOKENS, VOCABULARY, WIDTH, HIDDEN = 100, 65, 64, 256
 

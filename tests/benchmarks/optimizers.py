@@ -3,12 +3,12 @@
 Run: python -m tests.benchmarks.optimizers
 """
 
-import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from tests.benchmarks import timing
 from tinyseq import Tensor
 from tinyseq.nn import Parameter
 from tinyseq.optim import Adam, clip_grad_norm, flat
@@ -22,14 +22,9 @@ MODELS: dict[str, list[Shape]] = {
 }
 
 
-def best_ms(function: Callable[[], Any], seconds: float = 1.5, least: int = 15) -> float:
-    """The shortest of at least 15 runs, in milliseconds."""
-    best, runs, end = float("inf"), 0, time.perf_counter() + seconds
-    while runs < least or time.perf_counter() < end:
-        start = time.perf_counter()
-        function()
-        best, runs = min(best, time.perf_counter() - start), runs + 1
-    return best * 1e3
+def best_ms(function: Callable[[], Any]) -> float:
+    """The shortest run, in milliseconds."""
+    return timing.shortest({"it": function}, blocks=1, seconds=1.5)["it"]
 
 
 def parameters(shapes: list[Shape]) -> list[Parameter]:

@@ -115,9 +115,7 @@ def measure(cell: str, shape: Shape, ragged: bool, blocks: int) -> list[dict[str
                 "mode": mode,
                 "shape": list(shape),
                 "emitter": emitter_name("numpy"),
-                "ours_ms": round(times["ours"], 3),
-                "torch_ms": round(times["torch"], 3),
-                "ratio": round(times["torch"] / times["ours"], 3),
+                **timing.figures(times),
             }
         )
     return out

@@ -9,6 +9,7 @@ from tinyseq_heads.decoder import Decoder
 from tinyseq_heads.generator import Generator
 from tinyseq_heads.language_model import LanguageModelHead
 from tinyseq_heads.multi_label import MultiLabel
+from tinyseq_heads.regressor import Regressor
 from tinyseq_heads.siamese import Siamese
 from tinyseq_heads.tagger import Tagger
 from tinyseq_losses.binary_cross_entropy import BinaryCrossEntropy
@@ -17,7 +18,6 @@ from tinyseq_losses.cross_entropy import CrossEntropy
 from tinyseq_losses.miners import MINERS
 from tinyseq_losses.similarity import SIMILARITIES
 from tinyseq_losses.triplet import COSTS, MeanClosestTripletLoss, TripletLoss
-from tinyseq_recipes.adding_problem import Regression
 from tinyseq_recipes.slot_filling import SlotsAndIntent
 from torch.nn import functional
 from torch.nn.functional import cross_entropy
@@ -253,11 +253,12 @@ class TorchCTC(torch.nn.Module):
         return total / targets.lengths.sum()
 
 
-@converts(Regression)
-class TorchRegression(torch.nn.Module):
-    def __init__(self, ours: Regression, twins: Twins) -> None:
+@converts(Regressor)
+class TorchRegressor(torch.nn.Module):
+    def __init__(self, ours: Regressor, twins: Twins) -> None:
         super().__init__()
-        self.linear = twins(ours.linear)
+        self.pooling = pooling_of(ours)
+        self.projection = twins(ours.projection)
 
     def loss(self, features: Ragged, targets: torch.Tensor) -> torch.Tensor:
-        return functional.mse_loss(self.linear(features.last())[:, 0], targets)
+        return functional.mse_loss(self.projection(self.pooling(features)), targets)

@@ -193,8 +193,6 @@ def test_help_and_version(command, refused):
         "train",
         "check",
         "predict",
-        "evaluate",
-        "inspect",
         "export",
         "replay",
         "plugins",

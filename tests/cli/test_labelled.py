@@ -6,43 +6,15 @@ import json
 import pytest
 
 import tinyseq
+from tests.cli.examples import TASKS, run_of
 from tinyseq.errors import DataError
-from tinyseq.registry.run_options import TaggingData
 from tinyseq.tasks import Tagging
 
-DATA = TaggingData(task="tagging", train="")
-HEADS = {
-    "tagging": 'class = "tagger"\ninput_size = 16\ntags = "data.tags"\nnames = "data.tag_names"\n'
-    'scheme = "IOB2"\nloss = { class = "crf", tags = "data.tags" }\n',
-    "classification": 'class = "classifier"\ninput_size = 16\nclasses = "data.classes"\n',
-}
 
-
-@pytest.fixture(params=list(HEADS))
+@pytest.fixture(params=TASKS)
 def run(request, tmp_path):
     """A run file of each task, on a few made examples."""
-    task = request.param
-    names, places = ("Ann", "Bob", "Eve"), ("Oslo", "Rome", "Lima")
-    if task == "tagging":
-        sentences = [
-            [(who, "B-PER"), ("saw", "O"), (where, "B-LOC"), (".", "O")] for who in names for where in places
-        ]
-        data = "\n".join("".join(f"{w}\t{t}\n" for w, t in s) for s in sentences * 6)
-        name, monitor = "data.conll", "span_f1"
-    else:
-        good, bad = ("good film", "fine, good play"), ("bad film", "dull, bad play")
-        rows = [f'{i},"{t}",{y}' for i, (y, ts) in enumerate((("pos", good), ("neg", bad))) for t in ts * 20]
-        data, name, monitor = "\n".join(["id,text,label", *rows]), "data.csv", "macro_f1"
-    (tmp_path / name).write_text(data, encoding="utf-8")
-    file = tmp_path / "run.toml"
-    file.write_text(
-        '[model.embed]\nclass = "embedding"\nnum_embeddings = "data.vocabulary_size"\nembedding_size = 8\n'
-        '[model.encoder]\nclass = "recurrent"\ncell = { class = "gru", input_size = 8, hidden_size = 16 }\n'
-        f'[model.head]\n{HEADS[task]}[data]\ntask = "{task}"\ntrain = "{name}"\nbatch = 4\n'
-        f'[training]\nepochs = 8\nmonitor = "{monitor}"\ndirectory = "run"\n'
-        'optimizer = { class = "adam", lr = 2e-2 }\n'
-    )
-    return file
+    return run_of(request.param, tmp_path)
 
 
 def test_a_file_of_examples_becomes_answers(run, command, monkeypatch):
@@ -93,7 +65,7 @@ def test_a_resumed_run_is_the_whole_run(run, command):
     [
         ('task = "', 'task = "x', "is no task"),
         ("train =", "trian =", "needs a file"),
-        ("data.vocabulary_size", "data.letters", "nothing that data tells"),
+        ("data.vocabulary_size", "data.characters", "nothing that data tells"),
         ("[data]", '[data]\nvalid = "none"', "no such file"),
         ("_f1", "_f2", "choose from loss"),
     ],
@@ -136,10 +108,10 @@ def test_a_monitor_that_nothing_measures_has_its_line(run, command):
 
 
 def test_tags_of_other_schemes_are_spans_too():
-    task = Tagging.of([(["a"], ["U-X"]), (["b", "c"], ["B-Y", "L-Y"])], [], DATA)
+    task = Tagging.of([(["a"], ["U-X"]), (["b", "c"], ["B-Y", "L-Y"])], [])
     assert [(s.type, s.text) for s in task._spans("a b c", ["a", "b", "c"], ["U-X", "B-Y", "L-Y"])] == [
         ("X", "a"),
         ("Y", "b c"),
     ]
-    plain = Tagging.of([(["a"], ["NOUN"])], [], DATA)
+    plain = Tagging.of([(["a"], ["NOUN"])], [])
     assert plain._spans("a", ["a"], ["NOUN"]) == []

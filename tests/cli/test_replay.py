@@ -1,19 +1,26 @@
 """A run leaves a receipt, from which it can be made again and compared."""
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 import tinyseq
+from tests.cli.examples import TASKS, run_of
 from tinyseq.training.receipts import differences, weights_hash
 
 
-@pytest.fixture(params=["train", "train-lm"])
+@pytest.fixture(params=["train", "train-lm", *TASKS])
 def trained(request: Any, file: Any, command: Any) -> Any:
     run = file.parent / "run"
-    if request.param == "train":
+    if request.param in TASKS:
+        described = run_of(request.param, file.parent)
+        described.write_text(described.read_text().replace("epochs = 8", "epochs = 2"))
+        assert command("train", described)[0] == 0
+    elif request.param == "train":
         assert command("train", file)[0] == 0
     else:
         options = ["--hidden", 8, "--embedding", 8, "--batch", 4, "--window", 8, "--epochs", 2]
@@ -47,12 +54,17 @@ def test_what_differs_is_told(trained: Any, command: Any) -> None:
     assert "The weights differ." in out
 
 
-def test_a_text_that_moved_is_named_and_another_is_refused(trained: Any, command: Any, refused: Any) -> None:
-    text = trained.parent / "text.txt"
-    moved = text.rename(trained.parent / "moved.txt")
-    text.write_text("another text. " * 100)
-    assert "is not the text that the run" in refused("replay", trained)
-    code, out, _ = command("replay", trained, "--text", moved)
+def test_a_file_that_moved_is_named_and_another_is_refused(trained: Any, command: Any, refused: Any) -> None:
+    notes = json.loads((trained / "receipt.json").read_text())["run"]
+    option = "train" if "files" in notes else "text"
+    file = Path(notes["files"]["train"]["file"] if "files" in notes else notes["file"])
+    moved = file.rename(file.with_stem("moved"))
+    assert f"is not there: say where it is with --{option}" in refused("replay", trained)
+    file.write_bytes(moved.read_bytes().replace(b"a", b"e", 1))
+    assert re.search(
+        f"is not the (file|text) that the run .* read: .* --{option}", refused("replay", trained)
+    )
+    code, out, _ = command("replay", trained, f"--{option}", moved)
     assert code == 0
     assert "The weights are the same, bit for bit." in out
 
@@ -92,8 +104,10 @@ def test_hashes_and_differences() -> None:
 DAMAGES = [
     ("version", 2), ("version", None), ("version", "1"), ("epochs", 0), ("epochs", True), ("epochs", "2"),
     ("history", [1, 2]), ("history", []), ("weights", ""), ("run", {"settings": 3}), ("run", {"run": 3}),
-    ("run.text", 3), ("run.file", ["a"]), ("run.file", "\0"), ("run.sha256", None),
+    ("run.text", 3), ("run.file", ["a"]), ("run.file", "\0"), ("run.sha256", None), ("run.files", 3),
+    ("run.files", {"train": "a"}), ("run.files", {"train": {"file": "\0"}}), ("run.files", {"test": {}}),
 ]  # fmt: skip
+OTHERS = {"words": -1, "tags": -1, "text": "a", "label": "a", "encoding": "a"}  # of data: right in others
 OF_OPTIONS = [-1, "a", None, [], 10**400, {"class": "gru"}]
 
 
@@ -118,7 +132,7 @@ def test_a_damaged_receipt_is_refused_in_a_sentence(trained: Any, command: Any, 
     for table in tables:
         for key in json.loads(text)["run"][table[0]] if len(table) == 1 else of_run["run"][table[1]]:
             for value in OF_OPTIONS:
-                if (key, value) in (("clip", None), ("cell", "a")):
+                if (key, value) in (("clip", None), ("cell", "a")) or OTHERS.get(key) == value:
                     continue
                 receipt = json.loads(text)
                 inner = receipt["run"]

@@ -4,7 +4,7 @@ from importlib import metadata
 
 from . import kernels
 
-ARCHITECTURES = ("sm_70", "sm_80", "sm_90")
+ARCHITECTURES = ("sm_70", "sm_80", "sm_90", "sm_100")
 DISTRIBUTION = "nvidia-cuda-nvrtc-cu12"
 
 

@@ -166,7 +166,7 @@ def test_lines_that_are_no_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(DataError) as caught:
         list(read_lines(path))
     first, second = str(caught.value).split("\n")
-    assert re.search(r"line 2: is not utf-8: byte 0xe9 at offset 3 .*it is most likely encoding=", first)
+    assert re.search(r"line 2: is not utf-8: byte 0xe9 at offset 3 .*it is most likely cp1252", first)
     assert "line 3: has a NUL byte" in second
     path.write_bytes(b"\xef\xbb\xbfone\n\xef\xbb\xbftwo\n")
     assert list(read_lines(path)) == ["one", "\ufefftwo"]  # only at the beginning is it a byte order mark

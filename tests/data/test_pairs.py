@@ -95,5 +95,5 @@ def test_texts_and_long_chains() -> None:
 def test_requests_that_make_no_sense() -> None:
     with pytest.raises(DataError, match="at least one pair"):
         PairBatches([], 4)
-    with pytest.raises(ConfigError, match="batch_size of 1 or more, not 0"):
+    with pytest.raises(ConfigError, match="batch_size is a whole number, 1 or more, not 0"):
         PairBatches([(1, 2)], 0)

@@ -63,7 +63,7 @@ def test_json_round_trip(tokens: list[str]) -> None:
         assert again == vocabulary
         assert hash(again) == hash(vocabulary)
         assert again.symbols == vocabulary.symbols
-    assert Vocabulary("ab") != Vocabulary("ab", unit="word")
+    assert Vocabulary("ab") != Vocabulary(["a", "b"], unit="word")
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def test_equals_the_definition_for_any_split(backend: str, lengths: list[int], s
 
 
 def test_requests_that_make_no_sense() -> None:
-    with pytest.raises(ConfigError, match="one class or more, not 0"):
+    with pytest.raises(ConfigError, match="classes is a whole number, 1 or more, not 0"):
         MacroF1(0)
     with pytest.raises(ConfigError, match="MacroF1 of 3 classes cannot be merged into 2"):
         MacroF1(2).merge(MacroF1(3))

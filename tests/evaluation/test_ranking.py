@@ -91,7 +91,7 @@ def test_inputs_that_do_not_go_together() -> None:
     for call, message in cases:
         with pytest.raises(DataError, match=message):
             call()
-    with pytest.raises(ConfigError, match="k is 1 or more, not 0"):
+    with pytest.raises(ConfigError, match="k is a whole number, 1 or more, not 0"):
         RecallAtK(0)
     with pytest.raises(ConfigError, match="Recall at 5 cannot be merged into recall at 1"):
         RecallAtK().merge(RecallAtK(5))

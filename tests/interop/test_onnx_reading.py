@@ -29,12 +29,26 @@ REFUSED = {
         [f"test_training_dropout{rest}" for rest in ("", "_default", "_mask", "_default_mask")],
         "draws random numbers",
     ),
+    **dict.fromkeys(
+        [f"test_batchnorm_{what}_training_mode" for what in ("example", "epsilon")], "evaluation"
+    ),
     **{
-        f"test_scatter_elements_with_reduction_{how}": "reductions none and add"
-        for how in ("mul", "max", "min")
+        f"test_{name}": "reductions none and add"
+        for name in (
+            *[f"scatter_elements_with_reduction_{how}" for how in ("mul", "max", "min")],
+            *[f"scatternd_{how}" for how in ("multiply", "max", "min")],
+            *[f"scatternd_{how}_with_element_indices" for how in ("max", "min")],
+        )
     },
     "test_scan_sum": "Scan is read from opset 9 on",
 }
+ROUNDED = ("test_attention_4d_causal_fp16_expanded", "test_swiglu_float16_expanded")
+"""In float16, whose last bit is as much as they allow: sums that round elsewhere differ by it."""
+
+
+def plain(value: Any) -> Any:
+    """What some tests hold as a message."""
+    return onnx.numpy_helper.to_array(value) if isinstance(value, onnx.TensorProto) else value
 
 
 @cache
@@ -53,10 +67,7 @@ def node_tests() -> list[Any]:
             isinstance(value, np.ndarray | np.generic) and str(value.dtype) in OURS
             for data in case.data_sets
             for values in data
-            for value in values
-        )
-        and not any(
-            name in case.name for name in ("BFLOAT16", "bfloat16", "FLOAT8", "FLOAT4", "INT4", "INT2")
+            for value in map(plain, values)
         )
     ]
 
@@ -65,22 +76,22 @@ def test_the_node_tests_of_onnx() -> None:
     passed: list[str] = []
     for case in node_tests():
         data = case.model.SerializeToString()
+        sets = [tuple([plain(v) for v in values] for values in both) for both in case.data_sets]
         if case.name in REFUSED:
             with pytest.raises(DataError, match=REFUSED[case.name]):
-                from_onnx(data)(*case.data_sets[0][0])
+                from_onnx(data)(*sets[0][0])
             continue
-        for inputs, outputs in case.data_sets:
+        for inputs, outputs in sets:
             found = from_onnx(data)(*inputs)
             for ours, theirs in zip(found.values(), outputs, strict=True):
                 assert ours.dtype == theirs.dtype, case.name
-                np.testing.assert_allclose(
-                    ours.numpy(), theirs, rtol=case.rtol, atol=case.atol, err_msg=case.name
-                )
+                rtol = 2 * float(np.finfo(np.float16).eps) if case.name in ROUNDED else case.rtol
+                np.testing.assert_allclose(ours.numpy(), theirs, rtol=rtol, atol=case.atol, err_msg=case.name)
         passed.append(case.name)
     for prefix, count in (("test_simple_rnn", 5), ("test_gru", 6), ("test_lstm", 6), ("test_sce", 68)):
         assert len([name for name in passed if name.startswith(prefix)]) == count, prefix
     assert len([name for name in passed if name.startswith("test_nllloss")]) == 36
-    assert len(passed) > 850
+    assert len(passed) > 1100
 
 
 def recurrent_model(
@@ -250,8 +261,9 @@ HOSTILE = {
     "nothing": (b"", "opset"),
     "noise": (b"\xff" * 100, "no ONNX file"),
     "cyclic": (of_nodes(node("Add", ["x", "y"], "a"), node("Neg", ["a"])), "in a circle"),
+    "a version to come": (of_nodes(node("Neg", ["x"]), opset=10**9), "opsets up to"),
     "unknown": (of_nodes(node("Conv", ["x", "x"])), "'Conv' is not read"),
-    "misspelt": (of_nodes(node("Tahn", ["x"])), "Did you mean 'Tanh'"),
+    "misspelt": (of_nodes(node("Tahn", ["x"])), "or 'Tanh'"),
     "twice": (of_nodes(node("Neg", ["x"]), node("Abs", ["x"])), "Two nodes give 'y'"),
     "no output": (of_nodes(node("Neg", ["x"], "z")), "No node gives the output 'y'"),
     "old": (of_nodes(node("Softmax", ["x"]), opset=11), "from opset 13 on"),
@@ -317,7 +329,7 @@ def test_a_loop_without_end_ends() -> None:
         [helper.make_tensor_value_info(n, t, []) for n, t in (("on", 9), ("b", 1))],
     )
     data = of_nodes(node("Loop", ["", "", "x"], body=body))
-    with pytest.raises(DataError, match="goes on after"):
+    with pytest.raises(DataError, match="makes more nodes than"):
         from_onnx(data)(x=np.ones(2, np.float32))
 
 

@@ -347,7 +347,7 @@ def test_a_collapse_warns_and_a_healthy_batch_does_not(similarity: str, cost: st
 
 
 def test_requests_that_make_no_sense() -> None:
-    with pytest.raises(ConfigError, match=r"no miner 'semihard'.* did you mean 'semi-hard'"):
+    with pytest.raises(ConfigError, match=r"no miner 'semihard'.* Did you mean 'semi-hard'"):
         TripletLoss(miner="semihard")
     with pytest.raises(ConfigError, match="no similarity 'l2'; choose from cosine, dot, negative-euclidean"):
         TripletLoss(similarity="l2")

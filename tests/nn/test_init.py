@@ -87,7 +87,7 @@ def test_get_takes_functions_as_they_are() -> None:
 
 
 def test_an_unknown_name_is_answered_with_a_near_one() -> None:
-    with pytest.raises(ConfigError, match=r"no initialiser 'orthogonl'.* did you mean 'orthogonal'"):
+    with pytest.raises(ConfigError, match=r"no initialiser 'orthogonl'.* Did you mean 'orthogonal'"):
         init.get("orthogonl")
     with pytest.raises(ConfigError, match=r"choose from orthogonal, identity, .* pass a function"):
         init.get("xyz")

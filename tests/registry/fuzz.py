@@ -26,9 +26,9 @@ from safetensors.numpy import save as safetensors_bytes
 import tinyseq
 from tinyseq import Recurrent
 from tinyseq.errors import ConfigError, DataError, PluginError
+from tinyseq.files.container import open_container
 from tinyseq.nn import Embedding, Linear, Module, SequenceModel, Sequential
 from tinyseq.registry import check as check_config
-from tinyseq.registry.container import open_container
 from tinyseq.registry.run_file import check as check_run
 
 SENTENCE = 1500  # characters; an unknown name lists what there is

@@ -14,9 +14,9 @@ from safetensors.numpy import save as safetensors_bytes
 import tinyseq
 from tinyseq import Recurrent
 from tinyseq.errors import ConfigError, DataError, PluginError
+from tinyseq.files.container import MAX_HEADER, open_container, write_container
 from tinyseq.nn import Embedding, Linear, Parameter, SequenceModel, Sequential
 from tinyseq.registry import refresh
-from tinyseq.registry.container import MAX_HEADER, open_container, write_container
 
 LSTM = tinyseq.cells["lstm"]
 

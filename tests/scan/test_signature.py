@@ -87,7 +87,7 @@ def test_a_new_parameter_is_found() -> None:
 def test_an_unchanged_cell_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     cell = Elman(3)
     first, _ = signature(cell.step)
-    monkeypatch.setattr(_Reading, "_part", lambda *_: pytest.fail("the step was read again"))
+    monkeypatch.setattr(_Reading, "_key_of", lambda *_: pytest.fail("the step was read again"))
     assert signature(cell.step)[0] is first
 
 

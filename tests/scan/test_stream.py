@@ -13,9 +13,9 @@ from tinyseq_cells.rnn import RNN
 from tinyseq_heads.language_model import LanguageModelHead
 
 from tinyseq import Layer, Recurrent, Sequences, Tensor, no_grad
+from tinyseq.decoding import generate
 from tinyseq.errors import ConfigError, ShapeError
 from tinyseq.nn import Embedding, Linear, Module, SequenceModel
-from tinyseq.sampling import generate
 from tinyseq.sequences import stream
 
 CELLS = {

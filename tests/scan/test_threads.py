@@ -34,6 +34,25 @@ def test_shares_hold_every_sequence_once_and_are_about_equal(
     assert max(steps) <= sum(lengths) / count + ordered[0]
 
 
+@pytest.mark.parametrize(("said", "wanted"), [(None, 2), ("5", 5)])
+def test_processes_of_one_machine_share_its_cores(
+    monkeypatch: pytest.MonkeyPatch, said: str | None, wanted: int
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", said or "")
+    blas_threads: list[int] = []
+    monkeypatch.setattr(in_threads.blas, "set", blas_threads.append)
+    in_threads.threads.cache_clear()
+    try:
+        in_threads.share_cores(4)
+        assert in_threads.threads() == wanted
+        assert blas_threads == [wanted]
+    finally:
+        monkeypatch.undo()
+        in_threads.threads.cache_clear()
+
+
 def test_tasks_run_together_and_the_first_here() -> None:
     barrier, names = threading.Barrier(2, timeout=30), []
 

@@ -162,7 +162,7 @@ REFUSALS = [
         draws,
         TraceError,
         "A compiled step draws no random numbers: it is recorded once, so every step of every batch would "
-        "get the same. Draw them outside and pass them in as another input, or leave out compiled=True.",
+        "get the same. Use tinyseq.noise, which draws them beforehand, or leave out compiled=True.",
     ),
     (
         looks_up,

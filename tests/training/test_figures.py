@@ -294,7 +294,7 @@ def test_the_number_of_no_tag_is_named_with_its_place(number):
         metric.update(right, [[0, 1], [number]])
     with pytest.raises(DataError, match=rf"prediction {number} of sequence 1 at step 0"):
         metric.update(Sequences.from_list([[0, 1], [number]]), Sequences.from_list(right))
-    with pytest.raises(ConfigError, match="a list of the names"):
+    with pytest.raises(ConfigError, match="tags is a list"):
         SpanF1("OBI")
 
 

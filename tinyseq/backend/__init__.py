@@ -1,4 +1,4 @@
-"""Floor 0: the array libraries, and which one is in use.
+"""The array libraries, and which one is in use.
 
 `words_of(array)` finds the library of an array from its type alone. `use(name)` chooses where new arrays
 are made; arrays that exist stay where they are.

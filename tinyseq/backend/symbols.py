@@ -32,7 +32,8 @@ class Rows:
     def _refuse(self, *_: Any) -> NoReturn:
         raise TraceError(
             "A step is compiled for any number of rows, so it cannot compute with that number: give "
-            "split(), mean() and the like an axis of features, such as axis=-1."
+            "split(), mean() and the like an axis of features, such as axis=-1. For random numbers ask "
+            "tinyseq.noise."
         )
 
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _refuse

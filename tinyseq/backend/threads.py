@@ -25,10 +25,14 @@ LEAST_PRODUCT = 2**22  # multiplications of a product that is divided: about 0.1
 @lru_cache(1)
 def threads() -> int:
     """How many threads to use: as OPENBLAS_NUM_THREADS or OMP_NUM_THREADS says, else one a core."""
-    given = (os.environ.get(name, "") for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"))
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    wanted = next((int(text) for text in given if text.isdigit() and int(text)), None)
-    return min(wanted or cores or 1, MOST)
+    return min(threads_said() or cores or 1, MOST)
+
+
+def threads_said() -> int | None:
+    """How many threads the environment says to use; None if it says nothing."""
+    given = (os.environ.get(name, "") for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"))
+    return next((int(text) for text in given if text.isdigit() and int(text)), None)
 
 
 @lru_cache(1)
@@ -52,6 +56,16 @@ def together(tasks: Sequence[Callable[[], object]]) -> None:
         wait(others)  # even when interrupted: they write into memory that would be given back
     for other in others:
         other.result()
+
+
+def share_cores(processes: int) -> None:
+    """Use this process's part of the cores from now on, where the environment does not say how many."""
+    if threads_said() is None:
+        os.environ["OMP_NUM_THREADS"] = str(max(1, threads() // processes))
+        threads.cache_clear()
+        _workers.cache_clear()
+    if blas.set is not None:
+        blas.set(threads())
 
 
 class _Blas:

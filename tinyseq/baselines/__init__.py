@@ -1,4 +1,4 @@
-"""Floor 5: what a model has to beat. Print one first, so that nobody is fooled by a weak model."""
+"""What a model has to beat. Print one first, so that nobody is fooled by a weak model."""
 
 from tinyseq.baselines.bayes import NaiveBayes as NaiveBayes
 from tinyseq.baselines.counting import MostFrequentTag as MostFrequentTag

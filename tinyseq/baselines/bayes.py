@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from tinyseq.contracts.pairing import check_list, is_whole
 from tinyseq.errors import ConfigError, DataError
 
 
@@ -25,8 +26,9 @@ class NaiveBayes:
         *,
         smoothing: float = 1.0,
     ) -> None:
-        counted = [Counter(bag) for bag in bags]
-        if not counted or len(counted) != len(labels) or not all(0 <= label < classes for label in labels):
+        counted = [_bag(bag) for bag in bags]
+        known = all(is_whole(label) and 0 <= label < classes for label in labels)
+        if not counted or len(counted) != len(labels) or not known:
             raise DataError(
                 f"NaiveBayes needs a class from 0 to {classes - 1} for each bag, and at least one; got "
                 f"{len(counted)} bags and {len(labels)} classes."
@@ -47,10 +49,16 @@ class NaiveBayes:
 
     def scores(self, bag: Iterable[Hashable]) -> np.ndarray[Any, np.dtype[np.float64]]:
         """log P(class) + log P(bag | class): (classes,)."""
-        rows = [self._rows[symbol] for symbol in bag if symbol in self._rows]
+        rows = [self._rows[symbol] for symbol in _bag(bag).elements() if symbol in self._rows]
         found: np.ndarray[Any, np.dtype[np.float64]] = self._log_prior + self._log_likelihood[rows].sum(0)
         return found
 
     def predict(self, bag: Iterable[Hashable]) -> int:
         """The likeliest class."""
         return int(self.scores(bag).argmax())
+
+
+def _bag(symbols: Iterable[Hashable]) -> Counter[Hashable]:
+    """How often each symbol comes. Raises ConfigError for a string, whose symbols would be characters."""
+    check_list("NaiveBayes", "a bag", symbols)
+    return Counter(symbols)

@@ -4,6 +4,7 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
+from tinyseq.contracts.pairing import check_list
 from tinyseq.data.words import words as words_of
 from tinyseq.errors import DataError
 
@@ -19,6 +20,8 @@ class MostFrequentTag:
         by_word: defaultdict[str, Counter[str]] = defaultdict(Counter)
         overall: Counter[str] = Counter()
         for i, (words, tags) in enumerate(sentences):
+            for part in (words, tags):
+                check_list("MostFrequentTag", "a sentence's words and its tags, each,", part)
             if len(words) != len(tags):
                 raise DataError(
                     f"MostFrequentTag: sentence {i} has {len(words)} words, but {len(tags)} tags."
@@ -33,6 +36,7 @@ class MostFrequentTag:
 
     def predict(self, words: Sequence[str]) -> list[str]:
         """A tag for each word."""
+        check_list("MostFrequentTag", "words", words)
         return [self.tag_of.get(word, self.unknown) for word in words]
 
 

@@ -7,7 +7,7 @@ from tinyseq.cli.arguments import Formatter
 from tinyseq.cli.console import epoch_printer, indented, show_table
 from tinyseq.cli.language_model import Corpus, Settings, trainer
 from tinyseq.data import demo_text
-from tinyseq.sampling import generate
+from tinyseq.decoding import generate
 
 SETTINGS = Settings(hidden=128, embedding=32, batch=16, window=32, lr=5e-3, valid_fraction=0.05)
 EPOCHS = 5

@@ -4,11 +4,12 @@ import argparse
 import json
 import os
 import tempfile
-from dataclasses import fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from tinyseq import random
+from tinyseq.cli import labelled
 from tinyseq.cli.arguments import WRONG, Formatter
 from tinyseq.cli.console import show_table
 from tinyseq.cli.language_model import Corpus, Settings, trainer, trainer_of
@@ -17,9 +18,8 @@ from tinyseq.cli.train import identity
 from tinyseq.data import demo_text, read_text
 from tinyseq.errors import ConfigError, DataError
 from tinyseq.registry import build
-from tinyseq.registry.run_file import Run, parsed
+from tinyseq.registry.run_file import Data, Labelled, Run, options, parsed
 from tinyseq.registry.run_file import read as read_run
-from tinyseq.registry.run_options import Data, options
 from tinyseq.training import Trainer
 from tinyseq.training.receipts import differences, environment, read_receipt, weights_hash
 
@@ -36,7 +36,11 @@ def add_parser(commands: Any) -> None:
     )
     parser.set_defaults(run=run)
     parser.add_argument("receipt", metavar="RECEIPT", type=Path, help="receipt.json, or a run's directory")
-    parser.add_argument("--text", metavar="FILE", type=Path, help="where the text is now, if it was moved")
+    for option in ("text", "train", "valid"):
+        known = "the text" if option == "text" else f"the file {option} of [data]"
+        parser.add_argument(
+            f"--{option}", metavar="FILE", type=Path, help=f"where {known} is now, if it was moved"
+        )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -49,29 +53,20 @@ def run(args: argparse.Namespace) -> int:
             f"{path} is of a run in code, which only its code can make again: compare its hash of the "
             "weights."
         )
-    described_run = notes.get("run")
-    data = described_run.get("data") if isinstance(described_run, dict) else None
-    if isinstance(data, dict) and "task" in data:
-        raise ConfigError(
-            f"{path} is of a run on labelled examples, which replay cannot make again yet: run tinyseq train "
-            "in another directory, and compare the weights that the receipts name."
-        )
-    described = _described(path, notes)
-    text = _text(path, notes, args.text)
     with tempfile.TemporaryDirectory() as folder:
-        training, corpus = _again(described, notes, text, Path(folder))
+        training, data, shown = _again(path, notes, args, Path(folder) / "run")
         changed = differences(receipt["environment"], environment(training.model, training.optimizer))
         changed += _run_file(notes)
         show_table(
             [
                 ("receipt", str(path)),
-                ("text", f"{notes['text']}: the same, {len(text):,} characters"),
+                shown,
                 ("epochs", str(receipt["epochs"])),
                 ("changed since", "nothing" if not changed else changed[0]),
                 *[("", line) for line in changed[1:]],
             ]
         )
-        training.fit(corpus.train, corpus.valid, epochs=receipt["epochs"])
+        training.fit(data.train, data.valid, epochs=receipt["epochs"])
         same = weights_hash(training.model.state_dict()) == receipt["weights"]
         if same:
             print("The weights are the same, bit for bit.")
@@ -84,48 +79,22 @@ def run(args: argparse.Namespace) -> int:
         return WRONG
 
 
-def _text(path: Path, notes: dict[str, Any], moved: Path | None) -> str:
-    """The text that the run read. Raises DataError if it is another now."""
-    file = moved or (Path(notes["file"]) if notes.get("file") else None)
-    text = demo_text() if file is None else read_text(file)
-    if fingerprint(text) != notes.get("sha256"):
-        name = notes.get("text") if file is None else file
-        raise DataError(f"{name} is not the text that the run of {path} read: say where that is with --text.")
-    return text
-
-
-def _described(path: Path, notes: dict[str, Any]) -> Settings | Run:
-    """What a receipt says of its run. Raises DataError for what no command of this version can have said."""
-    wrong = [key for key in ("text", "sha256") if not isinstance(notes.get(key), str)]
-    file = notes.get("file")
-    if file is not None and not (isinstance(file, str) and file.isprintable()):
-        wrong.append("file")
-    parts = notes.get("run", notes.get("settings"))
-    found: Settings | Run | None = None
-    if not isinstance(parts, dict):
-        wrong.append("settings" if "settings" in notes else "run")
-    elif "settings" in notes:
-        found, mistakes = options(Settings, parts, "settings")
-        wrong += [f"{'.'.join(map(str, m.path))} {m.message}" for m in mistakes]
-        wrong += [f"settings.{f.name}" for f in fields(Settings) if f.name not in parts]
-    else:
-        found, mistakes = parsed(parts, Path())
-        wrong += [f"{'.'.join(map(str, m.path))} {m.message}" for m in mistakes]
-        wrong += [part for part in ("data", "training") if part not in parts]
-    if wrong or found is None:
-        raise DataError(f"{path} is of another tinyseq, or damaged: {wrong[0].rstrip('.')}.")
-    return found
-
-
 def _again(
-    described: Settings | Run, notes: dict[str, Any], text: str, folder: Path
-) -> tuple[Trainer, Corpus]:
-    """A new Trainer of the run, as its command would make it."""
-    directory = folder / "run"
+    path: Path, notes: dict[str, Any], args: argparse.Namespace, directory: Path
+) -> tuple[Trainer, Any, tuple[str, str]]:
+    """A new Trainer of the run as its command would make it, its data, and a row that names them."""
+    described = _described(path, notes, files := _files(path, notes, args))
+    if isinstance(described, Run) and isinstance(described.data, Labelled):
+        parts = labelled.parts_of(described.data, Path())
+        again = labelled.trainer_of(described, parts, directory=directory, notes=notes)
+        count = f"{len(parts.train.examples):,} examples to train on"
+        return again, parts, ("data", f"{' and '.join(files.values())}: the same, {count}")
+    text = _text_of_run(path, notes, args.text)
+    row = ("text", f"{notes['text']}: the same, {len(text):,} characters")
     if isinstance(described, Settings):
         corpus = Corpus.cut(text, described)
-        return trainer(described, corpus, directory=directory, notes=notes), corpus
-    assert isinstance(described.data, Data)  # other tasks are refused before
+        return trainer(described, corpus, directory=directory, notes=notes), corpus, row
+    assert isinstance(described.data, Data)
     corpus = Corpus.cut(text, described.data)
     random.seed(described.training.seed)
     model = build(described.model_config(vocabulary_size=len(corpus.vocabulary)))
@@ -134,7 +103,77 @@ def _again(
         model, optimizer, corpus,
         clip=described.training.clip, directory=directory, notes=notes, after_epoch=[],
     )  # fmt: skip
-    return again, corpus
+    return again, corpus, row
+
+
+def _text_of_run(path: Path, notes: dict[str, Any], moved: Path | None) -> str:
+    """The text that the run read. Raises DataError if it is another now."""
+    file = moved or (Path(notes["file"]) if notes.get("file") else None)
+    if file is not None and not file.is_file():
+        raise _gone(path, file, "text")
+    text = demo_text() if file is None else read_text(file)
+    if fingerprint(text) != notes.get("sha256"):
+        name = notes.get("text") if file is None else file
+        raise DataError(f"{name} is not the text that the run of {path} read: say where that is with --text.")
+    return text
+
+
+def _files(path: Path, notes: dict[str, Any], args: argparse.Namespace) -> dict[str, str]:
+    """The files of examples that the run read. Raises DataError if one is gone, or another now."""
+    known = notes.get("files", {})
+    if not isinstance(known, dict) or not all(
+        name in ("train", "valid") and isinstance(file, dict) and _is_path(file.get("file"))
+        for name, file in known.items()
+    ):
+        raise _damaged(path, "files")
+    found = {}
+    for option, read in known.items():
+        file = getattr(args, option) or Path(read["file"])
+        if not file.is_file():
+            raise _gone(path, file, option)
+        if labelled.sha256(file) != read.get("sha256"):
+            raise DataError(
+                f"{file} is not the file that the run of {path} read: say where that is with --{option}."
+            )
+        found[option] = str(file)
+    return found
+
+
+def _described(path: Path, notes: dict[str, Any], files: dict[str, str]) -> Settings | Run:
+    """What a receipt says of its run. Raises DataError for what no command of this version can have said."""
+    wrong = [key for key in ("text", "sha256") if not isinstance(notes.get(key), str)]
+    if not (notes.get("file") is None or _is_path(notes["file"])):
+        wrong.append("file")
+    key = "settings" if "settings" in notes else "run"
+    parts = notes[key]
+    found: Any = None
+    if not isinstance(parts, dict) or not isinstance(parts.get("data", {}), dict):
+        wrong.append(key)
+    else:
+        if key == "settings":
+            found, mistakes = options(Settings, parts, key)
+            said = asdict(found)
+        else:
+            found, mistakes = parsed({**parts, "data": {**parts.get("data", {}), **files}}, Path())
+            said = identity(found)
+        wrong += [f"{'.'.join(map(str, m.path))} {m.message}" for m in mistakes]
+        if not wrong and json.dumps(said, sort_keys=True) != json.dumps(parts, sort_keys=True):
+            wrong.append(f"{key} lacks options, or has more of them")
+    if wrong:
+        raise _damaged(path, wrong[0])
+    return found  # type: ignore[no-any-return]
+
+
+def _gone(path: Path, file: Path, option: str) -> DataError:
+    return DataError(f"{file}, which the run of {path} read, is not there: say where it is with --{option}.")
+
+
+def _damaged(path: Path, what: str) -> DataError:
+    return DataError(f"{path} is of another tinyseq, or damaged: {what.rstrip('.')}.")
+
+
+def _is_path(value: Any) -> bool:
+    return isinstance(value, str) and value.isprintable()
 
 
 def _run_file(notes: dict[str, Any]) -> list[str]:

@@ -11,9 +11,9 @@ from typing import Any, get_type_hints
 
 from tinyseq.cli.arguments import Formatter
 from tinyseq.cli.console import duration
-from tinyseq.errors import ConfigError, PluginError
+from tinyseq.errors import ConfigError, PluginError, near
 from tinyseq.registry import recipes
-from tinyseq.registry.annotations import expected, fits, near
+from tinyseq.registry.annotations import expected, fits
 
 EXAMPLES = """\
 examples:
@@ -41,7 +41,7 @@ def add_parser(commands: Any) -> None:
         metavar="KEY=VALUE",
         dest="options",
         action="append",
-        type=option,
+        type=_option,
         default=[],
         help="an option of the recipe; give it as often as needed",
     )
@@ -88,7 +88,7 @@ def checked(name: str, recipe: Callable[..., Any], options: dict[str, Any]) -> d
     return options
 
 
-def option(text: str) -> tuple[str, Any]:
+def _option(text: str) -> tuple[str, Any]:
     """A key and its value; what is no number, list or boolean of TOML is a string."""
     key, equals, value = text.partition("=")
     if not (key.isidentifier() and equals):

@@ -6,8 +6,8 @@ from typing import Any
 
 from tinyseq.cli.arguments import Formatter, number, whole
 from tinyseq.cli.language_model import open_model
-from tinyseq.errors import DataError
-from tinyseq.sampling import generate
+from tinyseq.decoding import generate
+from tinyseq.errors import DataError, NonFiniteError
 
 EXAMPLES = """\
 examples:
@@ -64,13 +64,20 @@ def run(args: argparse.Namespace) -> None:
             "them out."
         )
     print(prompt.lstrip("\n"), end="", flush=True)
-    for drawn in generate(
+    ids = generate(
         model,
         vocabulary.encode(prompt),
         args.length,
         temperature=args.temperature,
         top_k=args.top_k,
         seed=args.seed,
-    ):
-        print(vocabulary.decode([drawn]), end="", flush=True)
+    )
+    try:
+        for drawn in ids:
+            print(vocabulary.decode([drawn]), end="", flush=True)
+    except NonFiniteError:
+        raise DataError(
+            f"The model in {args.directory} cannot write: its scores are no finite numbers. Train it again, "
+            "at a lower rate."
+        ) from None
     print()

@@ -9,7 +9,7 @@ from typing import Any
 
 from tinyseq.cli.console import show_table
 from tinyseq.cli.language_model import Corpus
-from tinyseq.errors import ConfigError, DataError
+from tinyseq.errors import ConfigError, DataError, NonFiniteError
 from tinyseq.training import Trainer
 from tinyseq.training.trainer import CHECKPOINT
 
@@ -23,12 +23,14 @@ def carry_out(
     resume: bool,
     resume_with: Sequence[str],
     option: str,
+    calmer: str,
     use: str | None = None,
 ) -> None:
     """Show `rows`, train until `epochs` epochs are done, and say how to go on.
 
     `resume_with` are the words of the command that resumes the run, `option` where its epochs were said, with
-    a place for another number; `use` is a line about what can be done with the model.
+    a place for another number, `calmer` what to try when the loss goes to infinity; `use` is a line about
+    what can be done with the model.
     """
     if resume:
         training.resume()
@@ -42,6 +44,8 @@ def carry_out(
         print(f"goes on in epoch {done.epoch + 1} after {done.step:,} steps", flush=True)
     try:
         training.fit(corpus.train, corpus.valid, epochs=epochs)
+    except NonFiniteError as error:
+        raise NonFiniteError(error.args[0], calmer, *error.args[2:]) from None
     except KeyboardInterrupt as stop:
         reason = str(stop) or "stopped"
         if training.directory is None:
@@ -65,17 +69,6 @@ def text_rows(name: str, text: str, corpus: Corpus) -> list[tuple[str, str]]:
 def fingerprint(text: str) -> str:
     """What tells one text from another."""
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def file_hash(path: Path) -> str:
-    """What tells one file, or all files of a folder, from others."""
-    if path.is_dir():
-        inside = sorted(p for p in path.rglob("*") if p.is_file())
-        return fingerprint("".join(f"{p.relative_to(path).as_posix()} {file_hash(p)} " for p in inside))
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}.") from None
 
 
 def require_fresh(directory: Path | None) -> None:

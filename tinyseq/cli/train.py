@@ -7,22 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from tinyseq import random
-from tinyseq.cli import starter
+from tinyseq.cli import labelled
 from tinyseq.cli.arguments import WRONG, Formatter
-from tinyseq.cli.console import epoch_printer, show_table
-from tinyseq.cli.labelled import mistake_in, parts_of, with_vectors
-from tinyseq.cli.language_model import MODEL, Corpus, saved_notes, trainer_of
-from tinyseq.cli.run import option
-from tinyseq.cli.session import carry_out, file_hash, fingerprint, require_fresh, require_same_text, text_rows
+from tinyseq.cli.console import epoch_printer
+from tinyseq.cli.language_model import Corpus, saved_notes, trainer_of
+from tinyseq.cli.session import carry_out, fingerprint, require_fresh, require_same_text, text_rows
 from tinyseq.data import demo_text, read_text
-from tinyseq.errors import ConfigError, DataError
+from tinyseq.errors import ConfigError, DataError, listed
 from tinyseq.registry import build
-from tinyseq.registry.run_file import Run
+from tinyseq.registry.run_file import Labelled, Run
 from tinyseq.registry.run_file import check as mistakes_in
 from tinyseq.registry.run_file import read as read_run
-from tinyseq.registry.run_options import Data, Labelled
-from tinyseq.tasks import TASKS
-from tinyseq.training import SaveBest, Trainer
 
 EXAMPLE = """\
 example of a file:
@@ -68,24 +63,16 @@ def add_parser(commands: Any) -> None:
         )
         if name == "train":
             parser.add_argument("--resume", action="store_true", help="go on with the run in its directory")
-            parser.add_argument(
-                "--init", metavar="TASK", help=f"write a run file for the data in FILE: {', '.join(TASKS)}"
-            )
-            parser.add_argument(
-                "--set", metavar="KEY=VALUE", dest="options", action="append", type=option, default=[],
-                help="with --init: an option of [data], such as label=stars or valid=dev.csv",
-            )  # fmt: skip
-            parser.add_argument("--output", metavar="FILE", type=Path, help="with --init: where to write it")
 
 
 def check(args: argparse.Namespace) -> int:
     """Print all mistakes; the exit code tells whether there are any."""
     mistakes = mistakes_in(args.file)
     if not mistakes and isinstance((run := read_run(args.file)).data, Labelled):
-        parts = parts_of(run.data, args.file.parent)
+        parts = labelled.parts_of(run.data, args.file.parent)
         random.seed(run.training.seed)
         model = build(run.model_config(**parts.task.told()))
-        if said := mistake_in(model, parts):
+        if said := labelled.mistake_in(model, parts):
             print(f"{args.file}: {said}")
             return WRONG
     for mistake in mistakes:
@@ -96,17 +83,13 @@ def check(args: argparse.Namespace) -> int:
 
 
 def train(args: argparse.Namespace) -> None:
-    """Train, from the start or from where a checkpoint stands; with --init, write a run file."""
-    if args.init is not None:
-        return _begin(args)
-    if args.options or args.output:
-        raise ConfigError("--set and --output go with --init: other options are said in the run file.")
+    """Train, from the start or from where a checkpoint stands."""
     run = read_run(args.file)
     if isinstance(run.data, Labelled):
         return _train_labelled(args, run, run.data)
     folder, options = args.file.parent, run.training
     directory = None if options.directory is None else folder / options.directory
-    name, text = _text(run.data, folder)
+    name, text = _name_and_text(run, folder)
     file = None if run.data.text is None else str((folder / run.data.text).resolve())
     notes = {
         "run": identity(run),
@@ -146,73 +129,57 @@ def train(args: argparse.Namespace) -> None:
         resume=args.resume,
         resume_with=["train", str(args.file), "--resume"],
         option=f"epochs = {{}} in {args.file}",
+        calmer=_calmer(args.file),
     )
-
-
-def _begin(args: argparse.Namespace) -> None:
-    """Write a run file for a data file, and say how to go on."""
-    path, look = starter.write(args.init, args.file, dict(args.options), args.output)
-    columns = [f"{key} = {value!r}" for key, value in look.data.items() if key not in ("train", "valid")]
-    show_table(
-        [
-            ("data", f"{args.file}: {len(look.examples):,} examples"),
-            *([("columns", ", ".join(columns))] if columns else []),
-            *([("labels", f"{len(look.labels)}: {', '.join(look.labels[:6])}")] if look.labels else []),
-            ("written to", str(path)),
-        ]
-    )
-    print(f"\nRead it, then: tinyseq train {shlex.quote(str(path))}")
 
 
 def _train_labelled(args: argparse.Namespace, run: Run, data: Labelled) -> None:
     """The same for a task with examples."""
     folder, options = args.file.parent, run.training
     directory = None if options.directory is None else folder / options.directory
-    parts = parts_of(data, folder)
-    files = [folder / name for name in (data.train, data.valid) if name is not None]
-    sha256 = fingerprint("".join(file_hash(file) for file in files))
-    notes = {"run": identity(run), "text": data.train, "sha256": sha256}
+    parts, files = labelled.parts_of(data, folder), labelled.hashes_of(data, folder)
+    notes = {
+        "run": identity(run),
+        "run_file": str(args.file.resolve()),
+        "text": data.train,
+        "files": files,
+        "sha256": fingerprint("".join(file["sha256"] for file in files.values())),
+    }
     if args.resume:
         _require_same_run(args.file, directory, notes)
     else:
         require_fresh(directory)
-    random.seed(options.seed)
-    model = build(run.model_config(**parts.task.told()))
-    if mistake := mistake_in(model, parts):
-        raise DataError(f"{args.file}: {mistake}")
-    vectors = with_vectors(model, parts, data, folder)
-    functions: list[Any] = [epoch_printer(options.epochs, "labels")]
-    if directory is not None:
-        functions.append(SaveBest(directory / MODEL, {"task": parts.task.to_record(), "run": notes["run"]}))
-    training = Trainer(
-        model,
-        build(options.optimizer, parameters=model),
-        clip=options.clip,
-        monitor=options.monitor,
-        patience=options.patience,
-        directory=directory,
-        notes=notes,
-        after_epoch=functions,
-    )
+    show = epoch_printer(options.epochs, "labels")
+    try:
+        training = labelled.trainer_of(run, parts, directory=directory, notes=notes, after_epoch=[show])
+    except DataError as error:
+        raise DataError(f"{args.file}: {error}") from None
+    model = training.model
+    labels = parts.task.labels.symbols
+    count = 0 if parts.valid is None else len(parts.valid.examples)
     rows = [
-        ("data", f"{data.train}: {len(parts.examples):,} to train on, {parts.kept:,} to validate on"),
-        *([("vectors", f"{data.vectors}: {vectors:,} of the words")] if data.vectors else []),
-        *([("labels", shown)] if (shown := parts.task.labels_shown()) else []),
+        ("data", f"{data.train}: {len(parts.train.examples):,} to train on, {count:,} to validate on"),
+        ("labels", listed(labels, 6)),
         ("model", f"{args.file}: {model.parameter_count():,} parameters"),
         ("saved in", "nowhere (no training.directory)" if directory is None else str(directory)),
     ]
     carry_out(
         training, parts, rows, epochs=options.epochs, resume=args.resume,
         resume_with=["train", str(args.file), "--resume"], option=f"epochs = {{}} in {args.file}",
+        calmer=_calmer(args.file),
         use=None if directory is None else f'echo "..." | tinyseq predict {shlex.quote(str(directory))}',
     )  # fmt: skip
 
 
-def _text(data: Data, folder: Path) -> tuple[str, str]:
+def _calmer(file: Path) -> str:
+    return f"Begin again with a smaller lr in training.optimizer, or a smaller training.clip, in {file}."
+
+
+def _name_and_text(run: Run, folder: Path) -> tuple[str, str]:
     """The name of the text, and the text."""
-    if data.text is None:
+    if run.data.text is None:
         return "the prose in Python's own documentation", demo_text()
-    path = folder / data.text
+    path = folder / run.data.text
     return str(path), read_text(path)
 
 

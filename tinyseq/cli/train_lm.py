@@ -96,6 +96,7 @@ def run(args: argparse.Namespace) -> None:
         resume=resume,
         resume_with=list(map(str, again)),
         option="--epochs {}",
+        calmer=f"Begin again with an --lr below {settings.lr:g}, or a --clip below {settings.clip:g}.",
     )
 
 

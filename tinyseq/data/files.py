@@ -71,7 +71,11 @@ def lines(path: PathLike, report: Report, encoding: str = "utf-8") -> Iterator[t
             except UnicodeDecodeError as error:
                 wrong = f"byte 0x{raw[error.start]:02x} at offset {error.start} ({error.reason})"
                 other = _likely(raw)
-                report(f"line {number}", f"is not {encoding}: {wrong}; it is most likely encoding={other!r}.")
+                report(
+                    f"line {number}",
+                    f"is not {encoding}: {wrong}; it is most likely {other}: iconv -f {other} -t utf-8 "
+                    "converts it, as does the option encoding, where there is one.",
+                )
                 continue
             if "\0" in line:
                 report(f"line {number}", "has a NUL byte; is this a binary file, or UTF-16?")

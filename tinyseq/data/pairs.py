@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinyseq import random
-from tinyseq.errors import ConfigError, DataError
+from tinyseq.contracts.pairing import check_count
+from tinyseq.errors import DataError
 
 Index = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -33,7 +34,10 @@ def duplicate_groups(pairs: Sequence[tuple[Hashable, Hashable]]) -> Index:
             item = parent[item]
         return item
 
-    for a, b in pairs:
+    for i, pair in enumerate(pairs):
+        if isinstance(pair, str | bytes) or len(pair) != 2:
+            raise DataError(f"duplicate_groups(): pair {i} is {pair!r}, and a pair has two items.")
+        a, b = pair
         parent[root(a)] = root(b)
     numbers: dict[Hashable, int] = {}
     return np.array([numbers.setdefault(root(a), len(numbers)) for a, _ in pairs], np.int64)
@@ -49,8 +53,7 @@ class PairBatches:
     """
 
     def __init__(self, pairs: Sequence[tuple[Hashable, Hashable]], batch_size: int) -> None:
-        if batch_size < 1:
-            raise ConfigError(f"PairBatches needs a batch_size of 1 or more, not {batch_size}.")
+        check_count("PairBatches", "batch_size", batch_size)
         if not len(pairs):
             raise DataError("PairBatches needs at least one pair.")
         self.groups = duplicate_groups(pairs)

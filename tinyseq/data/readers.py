@@ -8,6 +8,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tinyseq.contracts.pairing import is_whole
 from tinyseq.data.files import PathLike, Records, Report, lines, located
 from tinyseq.data.text import read_text
 from tinyseq.errors import ConfigError, DataError
@@ -38,6 +39,10 @@ def read_conll(
     (3.1) are left out. A line with another number of columns than the first, or with nothing in one that is
     asked for, is malformed, and so is one in which two of `columns` are the same.
     """
+    if isinstance(columns, str | int) or not columns or not all(map(is_whole, columns)):
+        raise ConfigError(
+            f"read_conll(): columns is a list of numbers of columns, such as [0, -1], not {columns!r}."
+        )
     prefixes = (skip,) if isinstance(skip, str) else tuple(skip)
     nodes = Path(path).name.removesuffix(".gz").endswith(".conllu")
     wanted = _Columns(tuple(columns), separator, prefixes, nodes)
@@ -71,7 +76,8 @@ class _Columns(NamedTuple):
             least = max(needed, len(set(self.columns)))
             others = {"a comma": ",", "a tab": "\t", "a space": " "}
             found = [name for name, mark in others.items() if mark in line and mark != self.separator]
-            hint = f" Are they separated by {' or '.join(found)}? Say separator=..." if found else ""
+            hint = f" Are they separated by {' or '.join(found)}?" if found else ""
+            hint += " Put tabs there, or read with another separator." if found else ""
             return f"has {_columns(len(token))}, and {least} are needed.{hint}"
         if width and len(token) != width:
             return f"has {_columns(len(token))}, and the lines before have {width}."
@@ -154,7 +160,9 @@ def _rows(
     encoding: str,
     parse: Callable[..., Any],
 ) -> Iterator[Any]:
-    for number, row in table_rows(lines(path, report, encoding), report, separator):
+    numbered = lines(path, report, encoding)
+    rows = _quoted(numbered, report, separator) if separator == "," else _split_lines(numbered, separator)
+    for number, row in rows:
         if header:
             header = False
         elif len(row) != columns:
@@ -168,14 +176,7 @@ def _rows(
             yield record
 
 
-def table_rows(
-    numbered: Iterator[tuple[int, str]], report: Report, separator: str
-) -> Iterator[tuple[int, list[str]]]:
-    """The rows of a table with the numbers of their (last) lines; between commas, cells may be quoted."""
-    return _quoted(numbered, report, separator) if separator == "," else _plain(numbered, separator)
-
-
-def _plain(numbered: Iterator[tuple[int, str]], separator: str) -> Iterator[tuple[int, list[str]]]:
+def _split_lines(numbered: Iterator[tuple[int, str]], separator: str) -> Iterator[tuple[int, list[str]]]:
     return ((number, line.split(separator)) for number, line in numbered if line.strip())
 
 
@@ -206,10 +207,10 @@ def _quoted(
 def read_jsonl(path: PathLike, keys: Sequence[str] = (), *, encoding: str = "utf-8") -> Records[Any]:
     """The values of a file of one JSON value a line; with `keys`, a tuple of these values of each object."""
     keys = (keys,) if isinstance(keys, str) else keys
-    return Records(path, lambda report: _values(lines(path, report, encoding), report, keys))
+    return Records(path, lambda report: _json_values(lines(path, report, encoding), report, keys))
 
 
-def _values(numbered: Iterator[tuple[int, str]], report: Report, keys: Sequence[str]) -> Iterator[Any]:
+def _json_values(numbered: Iterator[tuple[int, str]], report: Report, keys: Sequence[str]) -> Iterator[Any]:
     for number, line in numbered:
         if not line.strip():
             continue

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from tinyseq.backend import backend_of
+from tinyseq.contracts.pairing import check_list
 from tinyseq.data.files import PathLike, Records, Report, lines, located
 from tinyseq.data.vocabulary import Vocabulary
 from tinyseq.errors import DataError
@@ -20,6 +21,7 @@ def read_vectors(path: PathLike, words: Container[str] | None = None) -> Records
     A line is a word and its numbers with a space between; word2vec puts a line with two counts before. As a
     word may hold spaces, the numbers are taken from the end, as many as the first line has.
     """
+    check_list("read_vectors()", "words", words)
     return Records(
         path, lambda report: _vectors(lines(path, report), report, words), may_be_empty=words is not None
     )

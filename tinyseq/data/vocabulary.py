@@ -1,13 +1,16 @@
 """Symbols (characters or words) and their ids."""
 
 import json
+import operator
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from tinyseq.errors import ConfigError, DataError
+from tinyseq.contracts.pairing import check_list
+from tinyseq.engine import Tensor
+from tinyseq.errors import ConfigError, DataError, listed
 
 Ids = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -21,7 +24,8 @@ class Vocabulary:
     `unknown`, one of them, stands for every symbol that is not in the list. A word of a text that is spelled
     like a special token is that token.
 
-    Raises ConfigError for a symbol that is listed twice, or an unknown token that is not among the specials.
+    Raises ConfigError for a symbol that is listed twice or is no string, a text where a list of words is
+    meant, or an unknown token that is not among the specials.
     """
 
     def __init__(
@@ -37,11 +41,18 @@ class Vocabulary:
         self.unit = unit
         self.specials = (specials,) if isinstance(specials, str) else tuple(specials)
         self.unknown = unknown
+        if unit == "word":  # the characters of a string are a list of symbols, too
+            check_list("Vocabulary", "symbols", symbols)
         self.symbols = (*self.specials, *symbols)
+        for symbol in self.symbols:
+            if not isinstance(symbol, str):
+                raise ConfigError(f"A Vocabulary is of strings, and the symbol {symbol!r} is none.")
         self._ids = {symbol: i for i, symbol in enumerate(self.symbols)}
         if len(self._ids) < len(self.symbols):
             twice = [symbol for symbol, n in Counter(self.symbols).items() if n > 1]
-            raise ConfigError(f"A Vocabulary lists each symbol once; these come twice: {_few(twice)}.")
+            raise ConfigError(
+                f"A Vocabulary lists each symbol once; these come twice: {listed(map(repr, twice))}."
+            )
         if unknown is not None and unknown not in self.specials:
             raise ConfigError(f"The unknown token {unknown!r} is not among the specials {list(specials)}.")
 
@@ -61,7 +72,13 @@ class Vocabulary:
         Symbols seen fewer than `min_count` times are left out, and so is all beyond `max_size` in all.
         """
         specials = (specials,) if isinstance(specials, str) else specials
-        counts = Counter(_split(text, unit) if isinstance(text, str) else text)
+        try:
+            counts = Counter(_split(text, unit) if isinstance(text, str) else text)
+        except TypeError:
+            raise DataError(
+                "Vocabulary.build() takes a text, or an iterable of symbols, which are strings: of several "
+                "sentences, give the words one after another."
+            ) from None
         for special in specials:
             del counts[special]
         ranked = sorted((s for s, n in counts.items() if n >= min_count), key=lambda s: (-counts[s], s))
@@ -94,13 +111,30 @@ class Vocabulary:
     def encode(self, text: str | Sequence[str]) -> Ids:
         """The ids (int64) of the symbols of a text, or of a sequence of symbols.
 
-        Without an unknown token, raises DataError, with symbol and position, for one that is not in the list.
+        Without an unknown token, raises DataError, with symbol and position, for one that is not in the list;
+        always for what is no string, such as ids.
         """
         symbols = _split(text, self.unit) if isinstance(text, str) else text
-        fallback = -1 if self.unknown is None else self._ids[self.unknown]
         get = self._ids.get
-        ids = np.fromiter((get(s, fallback) for s in symbols), np.int64, len(symbols))
-        if fallback < 0 and (missing := np.flatnonzero(ids < 0)).size:
+        try:
+            ids = np.fromiter((get(s, -1) for s in symbols), np.int64, len(symbols))
+        except TypeError:  # no sequence, or one of lists
+            raise DataError(
+                "encode() takes a text, or one sequence of symbols, which are strings; of several sequences, "
+                "encode one after another."
+            ) from None
+        missing = np.flatnonzero(ids < 0)
+        if not missing.size:
+            return ids
+        for at in missing.tolist():
+            if not isinstance(symbols[at], str):
+                raise DataError(
+                    f"encode() takes symbols, which are strings, and at position {at} is {symbols[at]!r}: "
+                    "ids are encoded already."
+                )
+        if self.unknown is not None:
+            ids[missing] = self._ids[self.unknown]
+        else:
             at = int(missing[0])
             raise DataError(
                 f"{self.unit} {symbols[at]!r} at position {at} is not in the vocabulary of {len(self)} "
@@ -112,12 +146,13 @@ class Vocabulary:
     def decode(self, ids: Iterable[int], *, skip_specials: bool = False) -> str:
         """The text of ids: characters side by side, words with a space between.
 
-        Raises DataError for an id that no symbol has.
+        Raises DataError for an id that no symbol has, and for what is no integer.
         """
         chosen = []
-        for i in np.asarray(ids if isinstance(ids, np.ndarray) else list(ids), np.int64).tolist():
+        for given in _listed(ids):
+            i = -1 if isinstance(given, bool | np.bool_) else _whole(given)
             if not 0 <= i < len(self.symbols):
-                raise DataError(f"There is no id {i} in a vocabulary of {len(self)} {self.unit}s.")
+                raise DataError(f"There is no id {given!r} in a vocabulary of {len(self)} {self.unit}s.")
             if not (skip_specials and i < len(self.specials)):
                 chosen.append(self.symbols[i])
         return UNITS[self.unit].join(chosen)
@@ -156,6 +191,19 @@ def _split(text: str, unit: str) -> Sequence[str]:
     return text if unit == "char" else text.split()
 
 
-def _few(symbols: Sequence[str]) -> str:
-    shown = ", ".join(repr(s) for s in symbols[:5])
-    return shown if len(symbols) <= 5 else f"{shown} and {len(symbols) - 5} more"
+def _listed(ids: Any) -> list[Any]:
+    """What `decode` is given, one after another."""
+    if isinstance(ids, Tensor):
+        ids = ids.numpy()
+    try:
+        return ids.tolist() if isinstance(ids, np.ndarray) and ids.ndim == 1 else list(ids)
+    except TypeError:
+        raise DataError(f"decode() takes one sequence of ids, not {ids!r}.") from None
+
+
+def _whole(value: Any) -> int:
+    """An integer, -1 for what is none: a float would lose its fraction."""
+    try:
+        return operator.index(value)
+    except TypeError:
+        return -1

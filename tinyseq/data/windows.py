@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from tinyseq.errors import ConfigError, DataError
+from tinyseq.contracts.pairing import check_count, is_whole
+from tinyseq.errors import DataError
 from tinyseq.sequences import Layout, Sequences
 
 
@@ -23,10 +24,8 @@ class ContiguousWindows:
     """
 
     def __init__(self, ids: Any, batch_size: int, window: int) -> None:
-        if batch_size < 1 or window < 1:
-            raise ConfigError(
-                f"Windows need sizes of 1 or more, got batch_size={batch_size} and window={window}."
-            )
+        check_count("ContiguousWindows", "batch_size", batch_size)
+        check_count("ContiguousWindows", "window", window)
         ids = np.asarray(ids)
         if ids.ndim != 1 or ids.dtype.kind not in "iu":
             raise DataError(
@@ -58,7 +57,7 @@ class ContiguousWindows:
         return -(-len(self._inputs) // self.window)
 
     def __getitem__(self, k: int) -> tuple[Sequences, Sequences]:
-        if not 0 <= k < len(self):
+        if not is_whole(k) or not 0 <= k < len(self):
             raise IndexError(f"There is no window {k}; there are {len(self)}.")
         rows = slice(k * self.window, (k + 1) * self.window)
         inputs, targets = self._inputs[rows], self._targets[rows]

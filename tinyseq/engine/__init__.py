@@ -1,4 +1,4 @@
-"""Floor 1: Tensors, the tape, and derivatives of any order."""
+"""Tensors, the tape, and derivatives of any order."""
 
 from tinyseq.engine.dlpack import from_dlpack as from_dlpack
 from tinyseq.engine.functional import checkpoint as checkpoint

@@ -191,7 +191,7 @@ def grad(
     gs = list(grad_outputs) if several else [grad_outputs] * len(ys)
     if len(gs) != len(ys):
         raise ShapeError(f"grad() got {len(ys)} outputs and {len(gs)} gradients to start from.")
-    keys = [_key(x, i) for i, x in enumerate(xs)]
+    keys = [_key_of_input(x, i) for i, x in enumerate(xs)]
     with enable_grad() if create_graph else nullcontext():
         roots = [_seed(y, g, create_graph) for y, g in zip(ys, gs, strict=True)]
         found = sweep(roots, create_graph=create_graph, retain_graph=retain_graph, watch=keys)
@@ -205,7 +205,7 @@ def grad(
     return tuple([g if g is None or isinstance(g, Tensor) else make_tensor(g, None) for g in results])
 
 
-def _key(x: Tensor, i: int) -> Key:
+def _key_of_input(x: Tensor, i: int) -> Key:
     if x.source is None:
         raise GraphError(f"input {i} of grad() takes no gradient: make it with requires_grad=True.")
     return key_of(x.source)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinyseq.contracts import Metric
-from tinyseq.errors import ConfigError
+from tinyseq.errors import ConfigError, DataError
 from tinyseq.evaluation.edits import pairs
 
 ORDER = 4
@@ -35,8 +35,9 @@ class BLEU(Metric):
         self.wanted = 0
 
     def update(self, predictions: Any, targets: Any) -> None:
-        """Take in one batch."""
+        """Take in one batch. Raises DataError for texts without `tokenize`, and for tokens with it."""
         for predicted, wanted in pairs("BLEU", predictions, targets):
+            self._check(predicted)
             predicted, wanted = self._tokens(predicted), self._tokens(wanted)
             self.predicted += len(predicted)
             self.wanted += len(wanted)
@@ -44,6 +45,16 @@ class BLEU(Metric):
                 ours, theirs = _grams(predicted, n + 1), _grams(wanted, n + 1)
                 self.right[n] += (ours & theirs).total()
                 self.total[n] += ours.total()
+
+    def _check(self, text: Any) -> None:
+        """Raise DataError for a text where there are to be tokens, or the other way round."""
+        if self.tokenize is None and isinstance(text, str):
+            raise DataError(
+                f"BLEU takes the tokens of each text as a list, not {text!r}, whose tokens would be its "
+                "characters: split it, or say BLEU(tokenize='13a')."
+            )
+        if self.tokenize is not None and not isinstance(text, str):
+            raise DataError(f"BLEU(tokenize={self.tokenize!r}) cuts texts, and {text!r} is none.")
 
     def merge(self, other: "BLEU") -> None:
         """Take in all that `other` has seen. Raises ConfigError if it cut texts otherwise."""

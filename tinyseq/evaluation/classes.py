@@ -7,9 +7,9 @@ import numpy as np
 
 from tinyseq import ops
 from tinyseq.contracts import Metric
+from tinyseq.contracts.pairing import check_classes, check_count, check_ignored, paired
 from tinyseq.engine import no_grad
 from tinyseq.errors import ConfigError, ShapeError
-from tinyseq.pairing import check_classes, paired
 
 
 class MacroF1(Metric):
@@ -21,10 +21,8 @@ class MacroF1(Metric):
     """
 
     def __init__(self, classes: int, *, ignore_index: int | None = None) -> None:
-        if classes < 1:
-            raise ConfigError(f"MacroF1 needs one class or more, not {classes}.")
-        self.classes = classes
-        self.ignore_index = ignore_index
+        self.classes = check_count("MacroF1", "classes", classes)
+        self.ignore_index = check_ignored("MacroF1", ignore_index)
         self.confusion = np.zeros((classes, classes), np.int64)  # target, prediction
 
     @no_grad()

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tinyseq.contracts import Metric
-from tinyseq.errors import ShapeError
+from tinyseq.errors import DataError, ShapeError
 from tinyseq.sequences import Sequences
 
 
@@ -79,12 +79,27 @@ class ExactMatch(Metric):
 
 
 def pairs(name: str, predictions: Any, targets: Any) -> list[tuple[Any, Any]]:
-    """Each prediction beside its target, as Python sequences. Raises ShapeError if there are not as many."""
+    """Each prediction beside its target, as Python sequences.
+
+    Raises ShapeError if there are not as many, DataError for a string where there is to be a list of them,
+    and for a string beside a list.
+    """
+    for given in (predictions, targets):
+        if isinstance(given, str):
+            raise DataError(
+                f"{name} takes a list with one sequence for each target, not the string {given!r}."
+            )
     ours, theirs = (
         [_plain(s) for s in (x.to_list() if isinstance(x, Sequences) else x)] for x in (predictions, targets)
     )
     if len(ours) != len(theirs):
         raise ShapeError(f"{name}: there are {len(ours)} predictions, but {len(theirs)} targets.")
+    for i, (a, b) in enumerate(zip(ours, theirs, strict=True)):
+        if isinstance(a, str) != isinstance(b, str) or not hasattr(a, "__len__") or not hasattr(b, "__len__"):
+            raise DataError(
+                f"{name}: prediction {i} is {a!r}, its target {b!r}: both are lists of symbols, or both "
+                "are strings."
+            ).about(i, len(ours))
     return list(zip(ours, theirs, strict=True))
 
 

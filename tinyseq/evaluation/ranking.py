@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from tinyseq.contracts import Metric
+from tinyseq.contracts.pairing import check_count
 from tinyseq.engine import Tensor
 from tinyseq.errors import ConfigError, DataError
 
@@ -71,9 +72,7 @@ class RecallAtK(Metric):
     """
 
     def __init__(self, k: int = 1) -> None:
-        if k < 1:
-            raise ConfigError(f"RecallAtK: k is 1 or more, not {k}.")
-        self.k = k
+        self.k = check_count("RecallAtK", "k", k)
         self.found = 0
         self.count = 0
 
@@ -137,7 +136,8 @@ def _scored(name: str, scores: Any, targets: Any) -> tuple[Array, Array]:
             f"{name} takes scores (rows,) and as many targets; got shapes {values.shape} and {labels.shape}."
         )
     if np.isnan(values).any():
-        raise DataError(f"{name}: score {int(np.isnan(values).argmax())} is NaN.")
+        at = int(np.isnan(values).argmax())
+        raise DataError(f"{name}: score {at} is NaN.").about(at, len(values))
     if not np.isin(labels, (0, 1)).all():
         raise DataError(f"{name}: targets are 0 and 1, or booleans.")
     return values, labels.astype(bool)

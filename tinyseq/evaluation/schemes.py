@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Literal, NamedTuple
 
+from tinyseq.contracts.pairing import check_list
 from tinyseq.errors import ConfigError
 
 Scheme = Literal["IOB1", "IOB2", "IOBES", "BILOU"]
@@ -133,8 +134,7 @@ def convert_tags(tags: Sequence[str], source: Scheme, target: Scheme) -> list[st
     Tags that `source` forbids are read as conlleval reads them: every tag but O is in a span, so "O I-PER"
     of IOB2 becomes "O B-PER". Raises ConfigError for a prefix that `source` does not have.
     """
-    if isinstance(tags, str):
-        raise ConfigError(f"convert_tags() takes the list of a sequence's tags, not the string {tags!r}.")
+    check_list("convert_tags()", "tags", tags)
     out, before = [OUTSIDE] * len(tags), Span("", 0, 0)
     for span in lenient_spans([parse(tag, source) for tag in tags]):
         touches = span.start == before.stop and span.type == before.type and before.stop > 0
@@ -153,6 +153,9 @@ def find_scheme(sequences: Sequence[Sequence[str]]) -> Scheme:
 
     IOB2 where both kinds of IOB fit. Raises ConfigError for tags of no scheme, naming one of them.
     """
+    check_list("find_scheme()", "sequences", sequences)
+    for tags in sequences:
+        check_list("find_scheme()", "each of the sequences", tags)
     used = {tag.partition("-")[0]: tag for tags in sequences for tag in tags}
     order: list[Scheme] = ["IOB2", "IOB1", "IOBES", "BILOU"]
     able = [s for s in order if all(len(p) == 1 and p in PREFIXES[s] for p in used)]

@@ -7,8 +7,9 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from tinyseq.contracts import Metric
+from tinyseq.contracts.pairing import check_ignored, check_list, is_whole, of_other_lengths
 from tinyseq.engine import Tensor
-from tinyseq.errors import ConfigError, DataError, ShapeError
+from tinyseq.errors import ConfigError, DataError
 from tinyseq.evaluation.schemes import (
     Scheme,
     Tag,
@@ -55,14 +56,13 @@ class SpanF1(Metric):
         scheme: Scheme = "IOB2",
         ignore_index: int | None = None,
     ) -> None:
-        if isinstance(tags, str):
-            raise ConfigError(f"SpanF1 takes a list of the names of tags, not the string {tags!r}.")
+        check_list("SpanF1", "tags", tags)
         if mode not in ("conlleval", "strict"):
             raise ConfigError(f"SpanF1: mode is 'conlleval' or 'strict', not {mode!r}.")
         self.tags = tuple(tags)
         self.mode = mode
         self.scheme: Scheme = scheme
-        self.ignore_index = ignore_index
+        self.ignore_index = check_ignored("SpanF1", ignore_index)
         self._parsed = {tag: parse(tag, scheme) for tag in self.tags}
         self.right: Counter[str] = Counter()  # spans by type: predicted where they are
         self.predicted: Counter[str] = Counter()
@@ -77,16 +77,15 @@ class SpanF1(Metric):
         Raises ShapeError if a prediction is not as long as its target, DataError for the number of no tag.
         """
         found, wanted = self._listed(predictions), self._listed(targets)
-        if [len(s) for s in found] != [len(s) for s in wanted]:
-            raise ShapeError(
-                f"SpanF1: predictions have lengths {[len(s) for s in found]}, targets have lengths "
-                f"{[len(s) for s in wanted]}."
-            )
-        if self.ignore_index is not None:
-            kept = [[i for i, tag in enumerate(tags) if tag != self.ignore_index] for tags in wanted]
-            found = [[tags[i] for i in places] for tags, places in zip(found, kept, strict=True)]
-            wanted = [[tags[i] for i in places] for tags, places in zip(wanted, kept, strict=True)]
-        predicted, right = self._parsed_tags(found, "prediction"), self._parsed_tags(wanted, "target")
+        lengths = tuple(map(len, found)), tuple(map(len, wanted))
+        if lengths[0] != lengths[1]:
+            raise of_other_lengths("SpanF1", *lengths)
+        kept = [
+            [t for t, tag in enumerate(tags) if self.ignore_index is None or tag != self.ignore_index]
+            for tags in wanted
+        ]
+        predicted = self._parsed_tags(found, kept, "prediction")
+        right = self._parsed_tags(wanted, kept, "target")
         for prediction, target in zip(predicted, right, strict=True):
             ours, theirs = set(self._spans(prediction)), set(self._spans(target))
             self.predicted.update(span.type for span in ours)
@@ -134,23 +133,32 @@ class SpanF1(Metric):
         if isinstance(given, str):
             raise DataError(f"SpanF1 takes a list of tags for each sequence, not the string {given!r}.")
         if not isinstance(given, Sequences):
+            for k, tags in enumerate(given):
+                if isinstance(tags, str) or not hasattr(tags, "__len__"):
+                    raise DataError(
+                        f"SpanF1 takes a list of tags for each sequence, and sequence {k} is {tags!r}."
+                    ).about(k, len(given))
             given = [np.asarray(tags.numpy() if isinstance(tags, Tensor) else tags) for tags in given]
             return [(tags.argmax(-1) if tags.ndim == 2 else tags).tolist() for tags in given]
         rows = [x.numpy() for x in given.to_list()]
         return [(row.argmax(-1) if row.ndim == 2 else row).tolist() for row in rows]
 
-    def _parsed_tags(self, sequences: list[list[Any]], what: str) -> list[list[Tag]]:
+    def _parsed_tags(self, sequences: list[list[Any]], kept: list[list[int]], what: str) -> list[list[Tag]]:
+        """What the tags at the places that are kept say."""
         by_number = [self._parsed[tag] for tag in self.tags]
 
         def parsed(tag: Any, sequence: int, step: int) -> Tag:
             if isinstance(tag, str):
                 return self._parsed.get(tag) or parse(tag, self.scheme)
-            if isinstance(tag, int) and 0 <= tag < len(by_number):
+            if isinstance(tag, int) and is_whole(tag) and 0 <= tag < len(by_number):
                 return by_number[tag]
             ignored = "" if self.ignore_index is None else f", nor the ignore_index {self.ignore_index}"
             raise DataError(
                 f"SpanF1: the {what} {tag!r} of sequence {sequence} at step {step} is none of the "
                 f"{len(by_number)} tags 0..{len(by_number) - 1}{ignored}."
-            )
+            ).about(sequence, len(sequences))
 
-        return [[parsed(tag, k, t) for t, tag in enumerate(tags)] for k, tags in enumerate(sequences)]
+        return [
+            [parsed(tags[t], k, t) for t in places]
+            for k, (tags, places) in enumerate(zip(sequences, kept, strict=True))
+        ]

@@ -7,9 +7,9 @@ import numpy as np
 
 from tinyseq import ops
 from tinyseq.contracts import Metric
+from tinyseq.contracts.pairing import check_classes, check_ignored, paired
 from tinyseq.engine import no_grad
 from tinyseq.errors import ConfigError, ShapeError
-from tinyseq.pairing import check_classes, paired
 
 
 class Perplexity(Metric):
@@ -25,7 +25,7 @@ class Perplexity(Metric):
 
     def __init__(self, unit: str = "token", *, ignore_index: int | None = None) -> None:
         self.unit = unit
-        self.ignore_index = ignore_index
+        self.ignore_index = check_ignored("Perplexity", ignore_index)
         self.nats = 0.0  # of surprise, over all tokens
         self.count = 0  # of tokens
 
@@ -69,20 +69,23 @@ class Accuracy(Metric):
     """
 
     def __init__(self, *, ignore_index: int | None = None) -> None:
-        self.ignore_index = ignore_index
+        self.ignore_index = check_ignored("Accuracy", ignore_index)
         self.correct = 0
         self.count = 0
 
     @no_grad()
     def update(self, predictions: Any, targets: Any) -> None:
-        """Take in one batch."""
+        """Take in one batch. Raises DataError for a target that is no class, or below 0."""
         rows, labels = paired("Accuracy", predictions, targets)
-        predicted = rows if rows.dtype.kind in "iu" else ops.argmax(rows, axis=-1)
+        scored = rows.dtype.kind not in "iu"
+        predicted = ops.argmax(rows, axis=-1) if scored else rows
         if predicted.shape != labels.shape:
             raise ShapeError(
                 f"Accuracy: predictions of shape {rows.shape} do not fit targets of shape {labels.shape}: "
                 "give scores (..., classes) or predicted classes (...)."
             )
+        # a target that is none of the classes would only ever lower the figure
+        check_classes("Accuracy", targets, rows.shape[-1] if scored else None, self.ignore_index)
         counted = _counted(labels, self.ignore_index)
         self.correct += int((predicted == labels).numpy()[counted].sum())
         self.count += int(counted.sum())

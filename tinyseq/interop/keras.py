@@ -55,7 +55,7 @@ def load(layer: Module, source: Any, prefix: str = "") -> None:
     if isinstance(source, list | tuple):
         found = _listed(layer, parts, [as_array(f"weight {i}", value) for i, value in enumerate(source)])
     else:
-        found = {_short(name): array for name, array in arrays_of(source, prefix).items()}
+        found = {_direction_and_name(name): array for name, array in arrays_of(source, prefix).items()}
     _check_reset(parts, found)
     take(layer, parts, found, "Keras")
 
@@ -68,7 +68,7 @@ def state_dict(layer: Module) -> dict[str, Array]:
     return give(_parts(layer))
 
 
-def _simple(part: Any, ours: Arrays) -> Arrays:
+def _rnn_or_lstm(part: Any, ours: Arrays) -> Arrays:
     """SimpleRNN and LSTM: gates in the same order."""
     return {"kernel": ours["w_x"], "recurrent_kernel": ours["w_h"], "bias": ours["b"]}
 
@@ -123,9 +123,9 @@ FORMATS = {
     "layer:linear": renamed(weight="kernel", bias="bias"),
     "layer:embedding": renamed(weight="embeddings"),
     "layer:layer-norm": renamed(weight="gamma", bias="beta"),
-    "cell:rnn": Format(_simple, _from_simple, optional=("bias",)),
+    "cell:rnn": Format(_rnn_or_lstm, _from_simple, optional=("bias",)),
     "cell:gru": Format(_gru, _from_gru, optional=("bias",)),
-    "cell:lstm": Format(_simple, _from_simple, _refuse_lstm, ("bias",)),
+    "cell:lstm": Format(_rnn_or_lstm, _from_simple, _refuse_lstm, ("bias",)),
 }
 
 
@@ -173,7 +173,7 @@ def _cell(cell: Any, path: str, prefix: str) -> Iterator[Part]:
     yield Part(path, cell, form, (prefix + "{}").format)
 
 
-def _short(name: str) -> str:
+def _direction_and_name(name: str) -> str:
     """Keras' path of a weight without the names that its user gave to layers: direction and last part."""
     *above, last = name.split("/")
     if last not in _LAST or not any(part.endswith("_cell") for part in above):

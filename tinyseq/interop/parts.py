@@ -175,10 +175,10 @@ class Parts:
             _word(path), "rows, sizes, state", [f"return scan({step}, rows, sizes, state{reverse})"],
             f"{path} at every step{', from the last to the first' if layer.reverse else ''}.",
         )  # fmt: skip
-        first = "".join(f"{self._first(leaf)}, " for leaf in flatten(state))
+        first = "".join(f"{self._initial_state(leaf)}, " for leaf in flatten(state))
         return Part(name, example, f"({first})", not layer.reverse)
 
-    def _first(self, leaf: Tensor) -> str:
+    def _initial_state(self, leaf: Tensor) -> str:
         """A state before the first step: zeros, or the row that the cell begins with."""
         values = leaf.numpy()
         if values.any():

@@ -131,7 +131,7 @@ class _Program:
         }
         rows = f"{embed.name}(rows)"
         if encoder.start:
-            state = _tidy(f"return {encoder.start.format(batch='batch')}")
+            state = _without_brackets(f"return {encoder.start.format(batch='batch')}")
             self.functions.append(_START.format(state=state))
         first = encoder.call(rows, "start(len(order))")
         self.functions.append(_PREDICT.format(encoder=first, **words))
@@ -170,13 +170,13 @@ class _Program:
         while name in self.names or hasattr(runtime, name):
             name += "_"
         self.names.add(name)
-        tidy = [_tidy(line) for line in lines]
+        tidy = [_without_brackets(line) for line in lines]
         body = "\n".join(f"    {line}" for line in [f'"""{text}"""', *tidy])
         self.functions.append(f"def {name}({arguments}):\n{body}")
         return name
 
 
-def _tidy(line: str) -> str:
+def _without_brackets(line: str) -> str:
     """A statement without brackets that mean nothing."""
     (statement,) = ast.parse(line).body
     if isinstance(statement, ast.Return) and isinstance(statement.value, ast.Tuple):

@@ -49,7 +49,7 @@ def state_dict(layer: Module) -> dict[str, Array]:
     return give(_parts(layer))
 
 
-def _simple(part: Any, ours: Arrays) -> Arrays:
+def _rnn_or_lstm(part: Any, ours: Arrays) -> Arrays:
     """RNN and LSTM: gates in the same order."""
     return {
         "weight_ih": ours["w_x"].T,
@@ -121,9 +121,9 @@ FORMATS = {
     "layer:linear": renamed(turn=True, weight="weight", bias="bias"),
     "layer:embedding": renamed(weight="weight"),
     "layer:layer-norm": renamed(weight="weight", bias="bias"),
-    "cell:rnn": Format(_simple, _from_simple, _refuse_rnn, _BIASES),
+    "cell:rnn": Format(_rnn_or_lstm, _from_simple, _refuse_rnn, _BIASES),
     "cell:gru": Format(_gru, _from_gru, _refuse_gru, _BIASES),
-    "cell:lstm": Format(_simple, _from_simple, _refuse_lstm, _BIASES),
+    "cell:lstm": Format(_rnn_or_lstm, _from_simple, _refuse_lstm, _BIASES),
 }
 
 

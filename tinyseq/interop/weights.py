@@ -8,11 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinyseq.errors import ConfigError, DataError
+from tinyseq.errors import ConfigError, DataError, brief, listed, near
 from tinyseq.interop.arrays import Array
 from tinyseq.nn import Module
 from tinyseq.registry import entry_of
-from tinyseq.registry.annotations import brief, near
 
 Arrays = dict[str, Array]
 
@@ -72,9 +71,8 @@ def take(layer: Module, parts: list[Part], found: Mapping[str, Array], library: 
         elif found[key].dtype.kind != "f":
             problems.append(f"{key} holds {found[key].dtype}, not floating-point numbers")
     if problems:
-        more = f"; and {len(problems) - 8} more" if len(problems) > 8 else ""
         raise DataError(
-            f"These weights of {library} do not fit {type(layer).__name__}: {'; '.join(problems[:8])}{more}."
+            f"These weights of {library} do not fit {type(layer).__name__}: {listed(problems, 8, '; ')}."
         )
     values = {}
     for part in parts:

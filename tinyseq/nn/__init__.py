@@ -1,4 +1,4 @@
-"""Floor 3: Parameters, Modules, initial values, and the layers that work on each position by itself."""
+"""Parameters, Modules, initial values, and the layers that work on each position by itself."""
 
 from tinyseq.nn import init as init
 from tinyseq.nn.features import TokenFeatures as TokenFeatures

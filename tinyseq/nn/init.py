@@ -3,7 +3,6 @@
 Weights are stored as (inputs, outputs): the first axes count as fan-in, the last as fan-out.
 """
 
-import difflib
 import functools
 import math
 from collections.abc import Callable, Iterator
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tinyseq import random
-from tinyseq.errors import ConfigError, ShapeError
+from tinyseq.errors import ConfigError, ShapeError, near
 
 Shape = tuple[int, ...]
 Values = np.ndarray[Any, Any]
@@ -137,6 +136,7 @@ def get(initializer: str | Initializer) -> Initializer:
         if initializer in others:
             found: Initializer = others[initializer]
             return found
-    near = difflib.get_close_matches(str(initializer), _BY_NAME, 1)
-    hint = f"did you mean {near[0]!r}?" if near else "or pass a function of (shape, dtype)."
-    raise ConfigError(f"There is no initialiser {initializer!r}; choose from {', '.join(_BY_NAME)}; {hint}")
+    raise ConfigError(
+        f"There is no initialiser {initializer!r}; choose from {', '.join(_BY_NAME)}, or pass a function of "
+        f"(shape, dtype).{near(str(initializer), _BY_NAME)}"
+    )

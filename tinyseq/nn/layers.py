@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from tinyseq import ops, random
-from tinyseq.backend import backend_of, to_numpy
-from tinyseq.engine import Tensor, make_tensor
+from tinyseq import noise, ops
+from tinyseq.backend import to_numpy
+from tinyseq.engine import Tensor
 from tinyseq.errors import ConfigError, DataError, ShapeError
 from tinyseq.nn import init
 from tinyseq.nn.ends import Ends, ends_of
@@ -70,24 +70,31 @@ class Embedding(Module):
         """
         if not isinstance(ids, Tensor | Sequences):
             ids = Tensor(ids)
+        self.check(ids)
+        return positionwise(lambda rows: ops.take(self.weight, rows, axis=0), ids)
+
+    def check(self, ids: Tensor | Sequences) -> None:
+        """Raise DataError, with the place, for an id that has no row."""
         if ids.dtype.kind not in "iu":
             raise DataError(f"Embedding looks up rows by integer ids, not by {ids.dtype} values.")
         low, high = ids.id_range if isinstance(ids, Sequences) else _range(ids)
         if low < 0 or high >= self.num_embeddings:
-            raise DataError(self._refusal(ids))
-        return positionwise(lambda rows: ops.take(self.weight, rows, axis=0), ids)
+            raise self._refusal(ids)
 
-    def _refusal(self, ids: Tensor | Sequences) -> str:
+    def _refusal(self, ids: Tensor | Sequences) -> DataError:
         """Which id is outside of the table, and where it stands."""
         values = to_numpy(ids.data.data if isinstance(ids, Sequences) else ids.data)
         at = tuple(np.argwhere((values < 0) | (values >= self.num_embeddings))[0].tolist())
-        where = "at index " + ", ".join(map(str, at))
+        where, sequence, count = "at index " + ", ".join(map(str, at)), at[0] if at else 0, values.size
         if isinstance(ids, Sequences):
-            where = "in sequence {} at position {}".format(*ids.layout.locate(at[0]))
-        return (
+            sequence, step = ids.layout.locate(at[0])
+            where, count = f"in sequence {sequence} at position {step}", ids.batch_size
+        elif at:
+            count = len(values)
+        return DataError(
             f"Id {values[at]} {where} is outside of Embedding({self.num_embeddings}, {self.embedding_size}), "
             f"whose ids run from 0 to {self.num_embeddings - 1}: give it a row for every id."
-        )
+        ).about(sequence, count)
 
 
 class Dropout(Module):
@@ -109,9 +116,7 @@ class Dropout(Module):
         return positionwise(self._drop, xs) if self.training and self.p > 0 else xs
 
     def _drop(self, x: Tensor) -> Tensor:
-        kept = random.generator().random(x.shape, np.float32) >= self.p
-        mask = np.where(kept, 1 / (1 - self.p), 0).astype(x.dtype)
-        return x * make_tensor(backend_of(x.data).asarray(mask), None)
+        return x * noise.mask(x, self.p, kept=1 / (1 - self.p))
 
 
 class LayerNorm(Module):

@@ -1,4 +1,4 @@
-"""Floor 2: NumPy's names, one rule each. This module is also the `xp` of rules that run on Tensors."""
+"""NumPy's names, one rule each. This module is also the `xp` of rules that run on Tensors."""
 
 from tinyseq.ops._attach import attach as _attach
 from tinyseq.ops.activations import elu as elu

@@ -57,8 +57,8 @@ def attach(ops: dict[str, Any]) -> None:
     for method in _METHODS:
         setattr(Tensor, method, ops[method])
     reshape, transpose, astype = ops["reshape"], ops["transpose"], ops["astype"]
-    Tensor.reshape = lambda x, *shape: reshape(x, _one(shape))  # type: ignore[method-assign]
-    Tensor.transpose = lambda x, *axes: transpose(x, _one(axes) if axes else None)  # type: ignore[method-assign]
+    Tensor.reshape = lambda x, *shape: reshape(x, _one_shape(shape))  # type: ignore[method-assign]
+    Tensor.transpose = lambda x, *axes: transpose(x, _one_shape(axes) if axes else None)  # type: ignore[method-assign]
     Tensor.astype = lambda x, dtype: astype(x, dtype=dtype)  # type: ignore[method-assign, assignment]
     Tensor.T = property(transpose)  # type: ignore[assignment]
     WORDS[Tensor] = sys.modules["tinyseq.ops"]  # type: ignore[assignment]
@@ -78,6 +78,6 @@ def _of_booleans(op: Callable[..., Any]) -> Callable[..., Any]:
     return operator
 
 
-def _one(shape: tuple[Any, ...]) -> Any:
+def _one_shape(shape: tuple[Any, ...]) -> Any:
     """x.reshape(2, 3) and x.reshape((2, 3)) alike."""
     return shape[0] if len(shape) == 1 else shape

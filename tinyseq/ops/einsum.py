@@ -29,7 +29,7 @@ def einsum(subscripts: Any, *operands: Any) -> Any:
     for label in result:
         if label not in sizes:
             raise ShapeError(f"{call}: no operand has the index {chr(label)!r} of the result.")
-    queue = [_tidy(x, term, sizes) for x, term in zip(operands, terms, strict=True)]
+    queue = [_without_repeats(x, term, sizes) for x, term in zip(operands, terms, strict=True)]
     for positions in _path(queue, result, sizes):
         picked = [queue[i] for i in positions]
         queue = [pair for i, pair in enumerate(queue) if i not in positions]
@@ -95,7 +95,7 @@ def _sizes(call: str, terms: list[Term], operands: Any) -> dict[int, Any]:
     return sizes
 
 
-def _tidy(x: Any, term: Term, sizes: dict[int, Any]) -> tuple[Any, Term]:
+def _without_repeats(x: Any, term: Term, sizes: dict[int, Any]) -> tuple[Any, Term]:
     """x with each label once and none that is only repeated: diagonals, and axes of 1 taken away."""
     while len(set(term)) < len(term):
         label = next(i for i in term if term.count(i) > 1)

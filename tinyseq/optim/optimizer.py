@@ -75,7 +75,7 @@ class Optimizer:
     @lr.setter
     def lr(self, value: float) -> None:
         for group in self.groups:
-            group["lr"] = _plain(value)
+            group["lr"] = _as_python(value)
 
     def step(self) -> None:
         """Update every Parameter that has a gradient."""
@@ -194,7 +194,7 @@ class Optimizer:
             raise ConfigError(
                 f"{type(self).__name__} has no option {sorted(unknown)}; its options are {sorted(defaults)}."
             )
-        options = {key: _plain(value) for key, value in {**defaults, **given}.items()}
+        options = {key: _as_python(value) for key, value in {**defaults, **given}.items()}
         self.check(options)
         parameters = options["parameters"]
         named: Iterable[tuple[Any, Any]] = (
@@ -242,11 +242,11 @@ class Optimizer:
                 self._flat.append((group, flat))
 
 
-def _plain(value: Any) -> Any:
+def _as_python(value: Any) -> Any:
     """A number of NumPy's as Python's, which files can hold."""
     if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0):
         return value.item()
-    return tuple(map(_plain, value)) if isinstance(value, tuple) else value
+    return tuple(map(_as_python, value)) if isinstance(value, tuple) else value
 
 
 def at_least_zero(name: str, options: Options, *keys: str) -> None:

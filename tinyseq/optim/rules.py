@@ -39,8 +39,7 @@ class SGD(Optimizer):
 
     def update(self, w: Array, g: Array, state: State, options: Options, step: int) -> None:
         momentum = options["momentum"]
-        if options["weight_decay"]:
-            g = g + options["weight_decay"] * w
+        g = _decayed(g, w, options)
         if momentum:
             v = state["velocity"]
             v *= momentum
@@ -79,8 +78,7 @@ class RMSprop(Optimizer):
         return {"square": 0.0, "velocity": 0.0} if options["momentum"] else {"square": 0.0}
 
     def update(self, w: Array, g: Array, state: State, options: Options, step: int) -> None:
-        if options["weight_decay"]:
-            g = g + options["weight_decay"] * w
+        g = _decayed(g, w, options)
         s = state["square"]
         s *= options["alpha"]
         s += (1 - options["alpha"]) * (g * g)
@@ -127,8 +125,7 @@ class Adagrad(Optimizer):
         return {"square": options["initial_accumulator_value"]}
 
     def update(self, w: Array, g: Array, state: State, options: Options, step: int) -> None:
-        if options["weight_decay"]:
-            g = g + options["weight_decay"] * w
+        g = _decayed(g, w, options)
         s = state["square"]
         s += g * g
         lr = options["lr"] / (1 + (step - 1) * options["lr_decay"])
@@ -165,9 +162,7 @@ class Adam(Optimizer):
         return {"mean": 0.0, "square": 0.0}
 
     def update(self, w: Array, g: Array, state: State, options: Options, step: int) -> None:
-        if options["weight_decay"]:
-            g = g + options["weight_decay"] * w
-        self.descend(w, g, state, options, step)
+        self.descend(w, _decayed(g, w, options), state, options, step)
 
     def descend(self, w: Array, g: Array, state: State, options: Options, step: int) -> None:
         """The change without weight decay; the corrections are moved to lr and eps (section 2)."""
@@ -202,6 +197,11 @@ class AdamW(Adam):
     def update(self, w: Array, g: Array, state: State, options: Options, step: int) -> None:
         w *= 1 - options["lr"] * options["weight_decay"]
         self.descend(w, g, state, options, step)
+
+
+def _decayed(g: Array, w: Array, options: Options) -> Array:
+    """g + weight_decay * w, the gradient of the loss with a penalty of weight_decay / 2 * |w|**2."""
+    return g + options["weight_decay"] * w if options["weight_decay"] else g
 
 
 def _eps(options: Options, w: Array) -> float:

@@ -1,11 +1,8 @@
 """What a constructor's annotations say about plain values and components, as far as that can be told."""
 
 import collections.abc
-import difflib
 import functools
-import reprlib
 import types
-from collections.abc import Iterable
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 from tinyseq.nn import Module
@@ -19,25 +16,6 @@ WORDS = {
     str: "a string",
     type(None): "nothing",
 }
-
-_shortener = reprlib.Repr()
-_shortener.maxstring = _shortener.maxother = 60
-
-
-def brief(value: Any) -> str:
-    """The repr of anything, never long; of a component, its class."""
-    return f"a {type(value).__name__}" if isinstance(value, Module) else _shortener.repr(value)
-
-
-def clip(text: str) -> str:
-    """The beginning of a text that a stranger may have made endless."""
-    return text if len(text) <= 400 else f"{text[:397]}..."
-
-
-def near(name: str, names: Iterable[str]) -> str:
-    """A question with the names that `name` may have been meant for, or an empty string."""
-    found = difflib.get_close_matches(name, names, 3) if len(name) <= 100 else []
-    return f" Did you mean {' or '.join(map(repr, found))}?" if found else ""
 
 
 @functools.lru_cache

@@ -3,9 +3,9 @@
 import inspect
 from typing import Any, NamedTuple
 
-from tinyseq.errors import ConfigError, PluginError
+from tinyseq.errors import ConfigError, PluginError, brief, clip, near
 from tinyseq.nn import init
-from tinyseq.registry.annotations import annotations, brief, clip, expected, fits, near
+from tinyseq.registry.annotations import annotations, expected, fits
 from tinyseq.registry.catalogue import locate
 from tinyseq.registry.configuration import MAX_DEPTH, RESERVED
 from tinyseq.registry.contract import constructor_parameters

@@ -2,11 +2,10 @@
 
 import inspect
 import re
-import reprlib
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-from tinyseq.errors import PluginError
+from tinyseq.errors import PluginError, brief, near
 from tinyseq.registry import discovery
 from tinyseq.registry.discovery import BUILT_IN, Offer, canonical
 from tinyseq.registry.entry import THIS_PROCESS, Entry, Record, contract_failure, place
@@ -135,14 +134,9 @@ class Registry:
         return _choose([entry for entry in self._installed() if entry.name == name])
 
     def _unknown(self, name: str, short: str, origin: str) -> str:
-        import difflib  # only a mistake needs it
-
         spelled = self.spellings()
-        near = difflib.get_close_matches(name, spelled, 3)  # one is not enough: 'gur' is near 'gru' and 'mgu'
         listed = ", ".join(f"{n} ({entry.origin})" for n, entry in sorted(spelled.items()))
-        lines = [f"No {self.kind.name} named {name!r}."]
-        if near:
-            lines[0] += f" Did you mean {' or '.join(map(repr, near))}?"
+        lines = [f"No {self.kind.name} named {name!r}.{near(name, spelled)}"]
         lines += [
             f"There is a {other.kind.name} of that name: tinyseq.{other.kind.plural}[{short!r}]."
             for other in registries.values()
@@ -185,9 +179,9 @@ def locate(name: str, origin: str = "") -> Entry:
     Raises PluginError.
     """
     if not isinstance(name, str) or len(name) > MAX_NAME:
-        raise PluginError(f"A plugin goes by a short name, such as 'cell:lstm', not by {reprlib.repr(name)}.")
+        raise PluginError(f"A plugin goes by a short name, such as 'cell:lstm', not by {brief(name)}.")
     if not _is_origin(origin):
-        raise PluginError(f"A component is from a package and its release, not from {reprlib.repr(origin)}.")
+        raise PluginError(f"A component is from a package and its release, not from {brief(origin)}.")
     kind, _, rest = name.partition(":")
     if rest and kind in registries:
         return registries[kind].find(rest, origin)
@@ -198,12 +192,8 @@ def locate(name: str, origin: str = "") -> Entry:
     if holders:
         choices = " or ".join(repr(f"{registry.kind.name}:{name}") for registry in holders)
         raise PluginError(f"{name!r} names plugins of {len(holders)} kinds; say {choices}.")
-    from difflib import get_close_matches
-
     everything = [n for registry in registries.values() for n in registry]
-    near = " or ".join(map(repr, get_close_matches(short, everything, 3)))
-    question = f" Did you mean {near}?" if near else ""
-    raise PluginError(f"No plugin named {name!r}.{question} `tinyseq plugins` lists them all.")
+    raise PluginError(f"No plugin named {name!r}.{near(short, everything)} `tinyseq plugins` lists them all.")
 
 
 def _is_origin(origin: Any) -> bool:

@@ -1,6 +1,6 @@
 """A component as plain values: its registered name and the arguments that it was made with.
 
-    {"class": "layer:recurrent@1", "from": "tinyseq 0.1.0", "cell": {"class": "cell:lstm@1", ...}, ...}
+    {"class": "layer:recurrent@1", "from": "tinyseq 0.2.0", "cell": {"class": "cell:lstm@1", ...}, ...}
 
 The keys beside the arguments are Python keywords, which no parameter can have as its name: `class` is kind,
 name and version, `from` the package and its release; `{"is": "embed"}` is the component at that path again.
@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 
 from tinyseq.engine import Tensor
-from tinyseq.errors import ConfigError, PluginError
+from tinyseq.errors import ConfigError, PluginError, brief
 from tinyseq.nn import Module
-from tinyseq.registry.annotations import brief
 from tinyseq.registry.catalogue import entry_of
 from tinyseq.registry.contract import constructor_parameters
 

@@ -1,16 +1,15 @@
 """A model in one file: its parameters, its configuration, and whatever else is needed to use it."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from tinyseq.backend import backend_of
-from tinyseq.errors import ConfigError, DataError, PluginError
+from tinyseq.errors import ConfigError, DataError, PluginError, brief, listed
+from tinyseq.files.container import Container, open_container, write_container
 from tinyseq.nn import Module, init
-from tinyseq.registry.annotations import brief
 from tinyseq.registry.assembly import Mistake, assemble
 from tinyseq.registry.configuration import config
-from tinyseq.registry.container import Container, open_container, write_container
 from tinyseq.registry.entry import THIS_PROCESS
 
 FORMAT, VERSION = "tinyseq.model", 1
@@ -43,7 +42,7 @@ def save(path: str | os.PathLike[str], model: Module, extra: Mapping[str, Any] |
     if wrong:
         raise ConfigError(
             f"{type(model).__name__} cannot be saved, because its arguments would not make it again: "
-            f"{_few(wrong)}. Put what was changed after construction into a constructor."
+            f"{_sentences(wrong)}. Put what was changed after construction into a constructor."
         )
     record = {
         "format": FORMAT,
@@ -68,13 +67,13 @@ def load(path: str | os.PathLike[str], *, verify: bool = True) -> Module:
         if any(mistake.is_plugin for mistake in mistakes):
             raise PluginError(f"{file.path}: {next(m for m in mistakes if m.is_plugin)}")
         if mistakes or not isinstance(model, Module):
-            raise DataError(
-                f"{file.path} describes no model that can be made: {_few(list(map(str, mistakes)))}."
-            )
+            raise DataError(f"{file.path} describes no model that can be made: {_sentences(mistakes)}.")
         wrong = _differences(file.shapes, _shapes(model))
         wrong += [f"{name} is {dtype}" for name, dtype in file.dtypes.items() if dtype not in DTYPES]
         if wrong:
-            raise DataError(f"{file.path} holds other values than its configuration says: {_few(wrong)}.")
+            raise DataError(
+                f"{file.path} holds other values than its configuration says: {_sentences(wrong)}."
+            )
         for name, parameter in model.named_parameters():
             array = file.array(name)
             parameter.move(backend_of(parameter.data).asarray(array, array.dtype))
@@ -136,6 +135,5 @@ def _packages(described: Any) -> dict[str, str]:
     return found
 
 
-def _few(sentences: list[str]) -> str:
-    more = f"; and {len(sentences) - 3} more" if len(sentences) > 3 else ""
-    return "; ".join(sentence.rstrip(".") for sentence in sentences[:3]) + more
+def _sentences(mistakes: Iterable[object]) -> str:
+    return listed([str(mistake).rstrip(".") for mistake in mistakes], 3, "; ")

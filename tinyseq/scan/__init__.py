@@ -1,4 +1,4 @@
-"""Floor 4: a cell's `step` along whole sequences."""
+"""A cell's `step` along whole sequences."""
 
 from tinyseq.scan.running.compiled import clear_cache as clear_cache
 from tinyseq.scan.running.explain import explain as explain

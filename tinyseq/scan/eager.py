@@ -10,6 +10,7 @@ from typing import Any
 from tinyseq import ops
 from tinyseq.engine import Tensor
 from tinyseq.errors import ShapeError
+from tinyseq.noise import StepNoise, drawn_by
 from tinyseq.scan.state import flatten, names, rebuild
 from tinyseq.sequences import Layout
 
@@ -30,6 +31,7 @@ def run(step: Step, xs: Any, state: Any, layout: Layout, *, reverse: bool = Fals
         rows = layout.sizes[-1]
         leaves, *waiting = _split_rows(leaves, sorted(set(layout.sizes))[:-1])
     outputs: list[list[Tensor]] = []
+    noise = StepNoise(layout)
     times = range(layout.steps)
     for t in reversed(times) if reverse else times:
         size = layout.sizes[t]
@@ -41,7 +43,9 @@ def run(step: Step, xs: Any, state: Any, layout: Layout, *, reverse: bool = Fals
         rows = size
         x = rebuild(xs, iter([parts[t] for parts in inputs]))
         before = rebuild(state, iter(leaves))
-        result = step(x, before)
+        noise.begin(t)
+        with drawn_by(noise):
+            result = step(x, before)
         if not outputs:
             check_result(result, before, size)
         y, after = result

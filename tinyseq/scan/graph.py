@@ -99,8 +99,3 @@ def root_of(symbol: Symbol) -> Symbol:
     while is_view(symbol):
         symbol = symbol.inputs[0]
     return symbol
-
-
-def same_columns(a: Symbol, b: Symbol) -> bool:
-    """Whether two rows have the same shape, so that they go side by side element for element."""
-    return a.is_row and a.shape == b.shape

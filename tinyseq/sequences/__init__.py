@@ -1,4 +1,4 @@
-"""Floor 3: batches of sequences of unequal length, without padding."""
+"""Batches of sequences of unequal length, without padding."""
 
 from tinyseq.sequences.batch import Sequences as Sequences
 from tinyseq.sequences.batch import concatenate_features as concatenate_features

@@ -1,5 +1,6 @@
 """Sequences: what every layer takes and gives."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Any
@@ -43,12 +44,8 @@ class Sequences:
         Raises DataError if there are none or one is empty, ShapeError if more than their lengths differ.
         """
         rows = [_array(s) for s in sequences]
-        for i, row in enumerate(rows):
-            if len(row.shape) == 0 or row.shape[1:] != rows[0].shape[1:]:
-                raise ShapeError(
-                    f"sequence {i} has shape {tuple(row.shape)}, sequence 0 has {tuple(rows[0].shape)}: "
-                    "each must be (length, ...) and only the lengths may differ."
-                )
+        if any(len(row.shape) == 0 or row.shape[1:] != rows[0].shape[1:] for row in rows):
+            raise _odd_one([tuple(row.shape) for row in rows])
         layout = Layout([row.shape[0] for row in rows])
         if layout.is_dense:
             return cls(_from_grid(ops.stack(rows, 1), layout), layout)
@@ -72,7 +69,7 @@ class Sequences:
             raise ShapeError(
                 f"sequence {at} has length {layout.steps}, but the padded array of shape {shape} has "
                 f"{shape[1]} steps."
-            )
+            ).about(at, layout.batch)
         if layout.steps < shape[1]:
             padded = ops.getitem(padded, (slice(None), slice(0, layout.steps)))
         return cls(_from_grid(ops.swapaxes(padded, 0, 1), layout), layout)
@@ -138,6 +135,17 @@ class Sequences:
         """The same values as constants: no gradient flows back from here."""
         return Sequences(self.data.detach(), self.layout)
 
+    def select(self, places: Iterable[int]) -> "Sequences":
+        """Some of the sequences, as a batch of their own, in the order of `places`.
+
+        Raises DataError if `places` is empty, IndexError if one of them is none of the batch.
+        """
+        chosen = np.asarray(list(places), np.int64)
+        layout, old = Layout(np.asarray(self.lengths)[chosen]), self.layout
+        packed_places = old.sorting.inverse[chosen[layout.owners]]
+        rows = backend_of(self.data.data).asarray(np.asarray(old.offsets)[layout.times] + packed_places)
+        return Sequences(ops.take(self.data, rows, axis=0), layout)
+
     def reverse(self) -> "Sequences":
         """Every sequence backwards, from its own last step to its first."""
         if self.layout.is_dense:
@@ -194,6 +202,19 @@ class Sequences:
             rows = ops.where(present, rows, value)
         grid: Tensor = rows.reshape(shape)
         return grid
+
+
+def _odd_one(shapes: list[tuple[int, ...]]) -> ShapeError:
+    """The error about the first of these shapes that is unlike most of them."""
+    usual = Counter(shape[1:] for shape in shapes if shape).most_common(1)
+    at = next(i for i, shape in enumerate(shapes) if not shape or shape[1:] != usual[0][0])
+    other = (
+        next((i for i, shape in enumerate(shapes) if shape and shape[1:] == usual[0][0]), at) if usual else 0
+    )
+    return ShapeError(
+        f"sequence {at} has shape {shapes[at]}, sequence {other} has {shapes[other]}: each must be "
+        "(length, ...) and only the lengths may differ."
+    ).about(at, len(shapes))
 
 
 @lru_cache(64)

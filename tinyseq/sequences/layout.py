@@ -125,5 +125,5 @@ def _checked(lengths: Iterable[int]) -> np.ndarray[Any, np.dtype[np.int64]]:
         raise DataError(
             f"sequence {short[0]} has length {given[short[0]]}; every sequence needs at least one step. "
             "Drop the empty ones, or give them a step that stands for nothing."
-        )
+        ).about(short[0], len(given))
     return given.astype(np.int64)

@@ -11,6 +11,8 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, chec
 
 from tinyseq import random
 from tinyseq.data import LengthBatches
+from tinyseq.data.batches import examples_named
+from tinyseq.errors import NonFiniteError
 from tinyseq.nn import Embedding, Linear, SequenceModel
 from tinyseq.optim import Adam
 from tinyseq.registry import cells, heads, layers, losses
@@ -85,22 +87,28 @@ class _Sequential(BaseEstimator):  # type: ignore[misc]
                     self._model = self._built()
                     self._optimizer = Adam(self._model, lr=self.learning_rate)
                 self._reader.check(given)
-                self._train(given, self._targets(y, given, kept), weights, epochs)
+                self._train(given, self._targets(y, given, kept), weights, epochs, kept)
             finally:
                 random.set_state(before)
         return self
 
-    def _train(self, given: Given, targets: Any, weights: Array, epochs: int) -> None:
+    def _train(self, given: Given, targets: Any, weights: Array, epochs: int, kept: Array) -> None:
         lengths = [len(sample) for sample in given.samples]
-        size = min(200, len(lengths)) if self.batch_size == "auto" else int(self.batch_size)
+        size: Any = min(200, len(lengths)) if self.batch_size == "auto" else self.batch_size
 
         def collate(places: list[int]) -> Any:
             chosen = [targets[i] for i in places]
             return self._reader.sequences([given.samples[i] for i in places]), chosen, weights[places]
 
-        batches = LengthBatches(range(len(lengths)), size, collate, length=lengths.__getitem__)
+        batches = LengthBatches(
+            range(len(lengths)), size, collate, length=lengths.__getitem__, numbers=kept.tolist()
+        )
         trainer = Trainer(self._model, self._optimizer, self._objective, clip=5.0, bars=self.verbose)
-        trainer.fit(batches, epochs=epochs)
+        try:
+            trainer.fit(batches, epochs=epochs)
+        except NonFiniteError as error:
+            advice = f"Try a learning_rate below {self.learning_rate:g}."
+            raise NonFiniteError(error.args[0], advice, *error.args[2:]) from None
         self.loss_curve_ = [epoch.train_loss for epoch in trainer.history]
 
     def _objective(self, model: Any, batch: Any, state: Any) -> BatchLoss:
@@ -126,7 +134,12 @@ class _Sequential(BaseEstimator):  # type: ignore[misc]
         given, _ = read(self, X, first=False)
         self._reader.check(given)
         cuts = range(0, len(given.samples), ROWS)
-        return [self._model.predict(self._reader.sequences(given.samples[i : i + ROWS])) for i in cuts]
+        answers = []
+        for start in cuts:
+            samples = given.samples[start : start + ROWS]
+            with examples_named(range(start, start + len(samples)), "sample"):
+                answers.append(self._model.predict(self._reader.sequences(samples)))
+        return answers
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_model")

@@ -1,4 +1,4 @@
-"""Floor 6: what tinyseq is tested with, for those who extend it."""
+"""What tinyseq is tested with, for those who extend it."""
 
 from tinyseq.testing.gradients import check_gradients as check_gradients
 from tinyseq.testing.gradients import spread as spread

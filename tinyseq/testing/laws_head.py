@@ -21,7 +21,7 @@ def _compares(s: Subject) -> str:
     return "it compares the sequences of a batch: mines=True" if s.declared.mines else ""
 
 
-def _one(xs: Any, i: int) -> Any:
+def _sequence_alone(xs: Any, i: int) -> Any:
     """Sequence i of Sequences, or row i of a Tensor with one row for each sequence."""
     if isinstance(xs, Sequences):
         return Sequences.from_list([array(xs.to_list()[i])])
@@ -66,7 +66,7 @@ def predictions(s: Subject, example: Example) -> None:
     with no_grad():
         whole = _answers(head.predict(features))
         for i in range(len(example.lengths)):
-            alone = _answers(head.predict(_one(features, i)))[0]
+            alone = _answers(head.predict(_sequence_alone(features, i)))[0]
             equal(f"the prediction for sequence {i} alone", alone, "in the batch", whole[i])
 
 
@@ -110,7 +110,9 @@ def batches(s: Subject, example: Example) -> None:
     features, targets = make_pair(s, head, example)
     with no_grad():
         whole = head.weight(targets) * array(head.loss(features, targets))
-        parts = [(_one(features, i), _one(targets, i)) for i in range(len(example.lengths))]
+        parts = [
+            (_sequence_alone(features, i), _sequence_alone(targets, i)) for i in range(len(example.lengths))
+        ]
         weighed = sum(head.weight(part[1]) * array(head.loss(*part)) for part in parts)
     equal("the batch's loss, times its weight,", whole, "those of its sequences together", weighed)
 
@@ -135,7 +137,7 @@ def metrics(s: Subject, example: Example) -> None:
         with no_grad():
             metric.update(head.predict(features), targets)
             for i in range(len(example.lengths)):
-                parts[name].update(head.predict(_one(features, i)), _one(targets, i))
+                parts[name].update(head.predict(_sequence_alone(features, i)), _sequence_alone(targets, i))
         equal(
             f"{name} over single sequences",
             figures(parts[name].value()),

@@ -12,7 +12,7 @@ from tinyseq.testing.plays import leaves_of, make_pair, play, to_parts
 from tinyseq.testing.subject import Subject
 
 
-def _value(module: Any, pair: tuple[Any, ...], reduction: str | None = None) -> np.ndarray[Any, Any]:
+def _loss_values(module: Any, pair: tuple[Any, ...], reduction: str | None = None) -> np.ndarray[Any, Any]:
     if reduction is None:
         return array(module(*pair))
     before = module.reduction
@@ -38,8 +38,8 @@ def value(s: Subject, example: Example) -> None:
     assert s.declared.reference is not None
     module = s.build()
     predictions, targets = make_pair(s, module, example)
-    want = s.declared.reference(module, _plain(predictions), _plain(targets))
-    equal("the loss", _value(module, (predictions, targets)), "of the reference", want)
+    want = s.declared.reference(module, _as_arrays(predictions), _as_arrays(targets))
+    equal("the loss", _loss_values(module, (predictions, targets)), "of the reference", want)
 
 
 def _ignored(s: Subject) -> Any:
@@ -70,13 +70,13 @@ def ignored_targets(s: Subject, example: Example) -> None:
     what = "the loss with ignored targets"
     equal(
         what,
-        _value(module, (Tensor(wild), Tensor(masked))),
+        _loss_values(module, (Tensor(wild), Tensor(masked))),
         "with other predictions for them",
-        _value(module, (Tensor(predictions), Tensor(masked))),
+        _loss_values(module, (Tensor(predictions), Tensor(masked))),
     )
     for reduction in ("mean", "sum"):
-        whole = _value(module, (Tensor(predictions), Tensor(masked)), reduction)
-        rest = _value(module, (Tensor(predictions[~dropped]), Tensor(targets[~dropped])), reduction)
+        whole = _loss_values(module, (Tensor(predictions), Tensor(masked)), reduction)
+        rest = _loss_values(module, (Tensor(predictions[~dropped]), Tensor(targets[~dropped])), reduction)
         equal(f"the {reduction} with ignored targets", whole, "of the others alone", rest)
     x = Tensor(predictions, requires_grad=True)
     module(x, Tensor(masked)).sum().backward()
@@ -103,15 +103,15 @@ def split(s: Subject, example: Example) -> None:
     """Parts add up to the whole: sums as they are, means weighed by what counts in each part."""
     module = s.build()
     pair = make_pair(s, module, example)
-    parts = [tuple(_part(x, example, i) for x in pair) for i in range(len(example.lengths))]
-    total, mean = _value(module, pair, "sum"), _value(module, pair, "mean")
+    parts = [tuple(_of_sequence(x, example, i) for x in pair) for i in range(len(example.lengths))]
+    total, mean = _loss_values(module, pair, "sum"), _loss_values(module, pair, "mean")
     if all(isinstance(x, Tensor) for x in pair):
         packed = tuple(Sequences(x, Layout(example.lengths)) for x in pair)
-        parts = [tuple(_part(x, example, i) for x in packed) for i in range(len(example.lengths))]
-        equal("the sum for Sequences", _value(module, packed, "sum"), "for Tensors", total)
-        equal("the mean for Sequences", _value(module, packed, "mean"), "for Tensors", mean)
-    equal("the sum", total, "of the single values", _value(module, pair, "none").sum())
-    sums, means = ([_value(module, part, way) for part in parts] for way in ("sum", "mean"))
+        parts = [tuple(_of_sequence(x, example, i) for x in packed) for i in range(len(example.lengths))]
+        equal("the sum for Sequences", _loss_values(module, packed, "sum"), "for Tensors", total)
+        equal("the mean for Sequences", _loss_values(module, packed, "mean"), "for Tensors", mean)
+    equal("the sum", total, "of the single values", _loss_values(module, pair, "none").sum())
+    sums, means = ([_loss_values(module, part, way) for part in parts] for way in ("sum", "mean"))
     equal("the sums of the parts together", sum(sums), "of the whole", total)
     if all(abs(m) > 1e-12 for m in means):
         counted = sum(a / m for a, m in zip(sums, means, strict=True))
@@ -136,26 +136,26 @@ def weight(s: Subject, example: Example) -> None:
         predictions, targets = map(array, pair)
         dropped = np.random.default_rng(example.seed).permutation(len(targets)) < len(targets) // 2
         pair = Tensor(predictions), Tensor(np.where(dropped, ignored, targets))
-    parts = [tuple(_part(x, example, i) for x in pair) for i in range(len(example.lengths))]
-    together = sum(_value(module, part, "mean") * module.weight(part[1]) for part in parts)
-    whole = _value(module, pair, "mean") * module.weight(pair[1])
+    parts = [tuple(_of_sequence(x, example, i) for x in pair) for i in range(len(example.lengths))]
+    together = sum(_loss_values(module, part, "mean") * module.weight(part[1]) for part in parts)
+    whole = _loss_values(module, pair, "mean") * module.weight(pair[1])
     equal("the means of parts, times their weights,", together, "that of the whole", whole)
 
 
-def _part(values: Any, example: Example, i: int) -> Any:
+def _of_sequence(values: Any, example: Example, i: int) -> Any:
     """Sequence i of Sequences, or the rows that would be its own; of each in a tuple."""
     if isinstance(values, tuple):
-        return tuple([_part(x, example, i) for x in values])
+        return tuple([_of_sequence(x, example, i) for x in values])
     if isinstance(values, Sequences):
         return Sequences.from_list([array(values.to_list()[i])])
     start = sum(example.lengths[:i])
     return Tensor(array(values)[start : start + example.lengths[i]])
 
 
-def _plain(values: Any) -> Any:
+def _as_arrays(values: Any) -> Any:
     """Arrays for Tensors, and a list of arrays for Sequences."""
     if isinstance(values, tuple):
-        return tuple([_plain(x) for x in values])
+        return tuple([_as_arrays(x) for x in values])
     return to_parts(values) if isinstance(values, Sequences) else array(values)
 
 

@@ -21,7 +21,7 @@ def _batches(s: Subject, metric: Any, example: Example) -> list[tuple[Any, ...]]
     return [tuple(s.declared.inputs(metric, rng, rows)) for rows in example.lengths]
 
 
-def _seen(s: Subject, batches: list[tuple[Any, ...]]) -> Any:
+def _metric_after(s: Subject, batches: list[tuple[Any, ...]]) -> Any:
     metric = s.make()
     for batch in batches:
         metric.update(*batch)
@@ -35,7 +35,7 @@ def figures(value: Any) -> np.ndarray[Any, Any]:
     return np.asarray([float(v) for v in flatten(value)])
 
 
-def _value(metric: Any) -> Any:
+def _figures(metric: Any) -> Any:
     return figures(metric.value())
 
 
@@ -49,19 +49,19 @@ def _value(metric: Any) -> Any:
 def merging(s: Subject, example: Example) -> None:
     """Batches in any order, and metrics merged, give one figure; merging leaves the other metric as it is."""
     batches = _batches(s, s.make(), example)
-    whole = _seen(s, batches)
+    whole = _metric_after(s, batches)
     equal(
         "the figure with the batches in another order",
-        _value(_seen(s, batches[::-1])),
+        _figures(_metric_after(s, batches[::-1])),
         "in this",
-        _value(whole),
+        _figures(whole),
     )
     for cut in range(1, len(batches)):
-        left, right = _seen(s, batches[:cut]), _seen(s, batches[cut:])
-        before = _value(right)
+        left, right = _metric_after(s, batches[:cut]), _metric_after(s, batches[cut:])
+        before = _figures(right)
         left.merge(right)
-        equal("the figure of merged metrics", _value(left), "of one that saw everything", _value(whole))
-        equal("the figure of the metric that was merged", _value(right), "before", before)
+        equal("the figure of merged metrics", _figures(left), "of one that saw everything", _figures(whole))
+        equal("the figure of the metric that was merged", _figures(right), "before", before)
 
 
 @law(
@@ -79,7 +79,7 @@ def figure(s: Subject, example: Example) -> None:
     want = s.declared.reference(metric, batches)
     equal(
         "the figure",
-        _value(_seen(s, batches)),
+        _figures(_metric_after(s, batches)),
         "of the reference",
         figures(want),
     )
@@ -100,7 +100,7 @@ def ignored_targets(s: Subject, example: Example) -> None:
     for batch in _batches(s, metric, example):
         *predictions, targets = map(np.asarray, batch)
         dropped = np.arange(len(targets)) % 2 == 1
-        left = _value(_seen(s, [(*(x[~dropped] for x in predictions), targets[~dropped])]))
+        left = _figures(_metric_after(s, [(*(x[~dropped] for x in predictions), targets[~dropped])]))
         targets = np.where(dropped, ignored, targets)
         for others in (predictions, [np.concatenate([x[:1], x[:-1]]) for x in predictions]):
             mixed = (
@@ -109,7 +109,7 @@ def ignored_targets(s: Subject, example: Example) -> None:
             )
             equal(
                 "the figure with ignored targets",
-                _value(_seen(s, [(*mixed, targets)])),
+                _figures(_metric_after(s, [(*mixed, targets)])),
                 "of the others alone",
                 left,
             )

@@ -31,7 +31,7 @@ def never_runs(s: Subject) -> str:
     raised: list[Exception] = []
     for example in _TRIES:
         try:
-            _run(s, example)
+            _use_once(s, example)
         except (CannotRun, DoesNotApply, Undeclared, Violation, TraceError):
             return ""
         except Exception as error:
@@ -46,7 +46,7 @@ def never_runs(s: Subject) -> str:
     return "\n".join([*lines, f"  {method}: {_promise(s, method)}"] if method else lines)
 
 
-def _run(s: Subject, example: Example) -> None:
+def _use_once(s: Subject, example: Example) -> None:
     """The least that a component of this kind does."""
     if s.kind in COMPUTING:
         with no_grad():

@@ -1,4 +1,4 @@
-"""Floor 6: the open training loop, its history and its checkpoints."""
+"""The open training loop, its history and its checkpoints."""
 
 from tinyseq.training.callbacks import SaveBest as SaveBest
 from tinyseq.training.objectives import BatchLoss as BatchLoss

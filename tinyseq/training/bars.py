@@ -23,7 +23,7 @@ def bar(batches: Any, title: str, *, done: int = 0, show: bool | None = None) ->
         unit=" batches",
         leave=False,
         dynamic_ncols=True,
-        disable=not (_seen() if show is None else show),
+        disable=not (_is_watched() if show is None else show),
     )
 
 
@@ -34,7 +34,7 @@ def compilation_shown(shown: Any) -> Iterator[None]:
         yield
 
 
-def _seen() -> bool:
+def _is_watched() -> bool:
     """Whether somebody watches stderr: on a terminal, or through the kernel of a notebook."""
     return sys.stderr.isatty() or _in_notebook()
 

@@ -20,5 +20,5 @@ class SaveBest:
         self.extra = extra
 
     def __call__(self, trainer: Trainer, epoch: Epoch) -> None:
-        if epoch.best:
+        if epoch.best and trainer.writes:
             save(self.path, trainer.model, self.extra)

@@ -1,5 +1,6 @@
 """Checkpoint files: all that a run is, in one safetensors file, replaced in one instant."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from tinyseq import random
 from tinyseq.backend import backend_of
 from tinyseq.engine import Tensor, make_tensor
 from tinyseq.errors import DataError
-from tinyseq.registry.container import open_container, write_container
+from tinyseq.files.container import open_container, write_container
 from tinyseq.scan.state import flatten, rebuild
 from tinyseq.training.options import first_rates, keep_new_options
 from tinyseq.training.records import Progress
@@ -32,15 +33,14 @@ def prepare(directory: Path) -> Path:
     return directory
 
 
-def save_run(trainer: Any, path: Path) -> None:
-    """Put all that a Trainer's run is into the file `path`."""
+def save_run(trainer: Any, path: Path, carried: Sequence[Any]) -> None:
+    """Put all that a Trainer's run is into the file `path`; `carried`: the state's leaves, all rows."""
     optimizer = trainer.optimizer.state_dict()
-    carried = [] if trainer.state is None else flatten(trainer.state)
     arrays = {
         **with_prefix("model", trainer.model.state_dict()),
         **with_prefix("best", trainer.best or {}),
         **with_prefix("optimizer", {k: v for k, v in optimizer.items() if isinstance(v, np.ndarray)}),
-        **with_prefix("state", {str(i): tensor.numpy() for i, tensor in enumerate(carried)}),
+        **with_prefix("state", {str(i): rows for i, rows in enumerate(carried)}),
     }
     record = {
         "progress": trainer.progress.to_record(),
@@ -83,7 +83,9 @@ def _take_up(trainer: Any, arrays: Arrays, record: dict[str, Any]) -> None:
     keep_new_options(optimizer, schedule, rates, trainer.options, record.get("options"))
     progress = Progress.from_record(record["progress"])
     carried, state = under("state", arrays), None
-    if carried:
+    places = trainer.team.places(len(carried["0"])) if carried else []
+    if places:
+        carried = {name: rows[places] for name, rows in carried.items()}
         like = model.initial_state(len(carried["0"]))
         leaves = [_constant(carried[str(i)], leaf) for i, leaf in enumerate(flatten(like))]
         state = rebuild(like, iter(leaves))

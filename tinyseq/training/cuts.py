@@ -1,31 +1,48 @@
 """How an epoch's batches are cut: those that a resumed run has left, and groups that make one update."""
 
 import itertools
-import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 from tinyseq import random
+from tinyseq.data.batches import examples_named
 from tinyseq.engine import make_tensor
 from tinyseq.errors import DataError, TinyseqError
+from tinyseq.processes import Team
 from tinyseq.training.records import Progress
 
 
-@contextmanager
-def examples_named(batches: Any) -> Iterator[None]:
-    """Let errors about a sequence of a batch also say which example of the data that is.
+class Place(NamedTuple):
+    """Where a batch comes from: its number in the epoch, from 0, and the examples in it, if that is known."""
+
+    batch: int
+    examples: list[int]
+
+
+def placed(drawn: Iterable[Any], batches: Any, first: int = 0) -> Iterator[tuple[Any, Place]]:
+    """Batches, each with its place: several may be drawn before the first is used.
 
     Batches whose `places` tell, such as LengthBatches, come in another order every epoch.
     """
+    for number, batch in enumerate(drawn, first):
+        yield batch, Place(number, list(getattr(batches, "places", ())))
+
+
+@contextmanager
+def located(place: Place | None, team: Team) -> Iterator[None]:
+    """Let errors about a batch say where in the data that is.
+
+    A process knows of the sequences of its share only, and counts these.
+    """
+    examples = place.examples if place else []
+    share = examples if team.alone else [examples[i] for i in team.places(len(examples))]
     try:
-        yield
+        with examples_named(share, whole="this batch" if team.alone else "this process's share"):
+            yield
     except TinyseqError as error:
-        places = getattr(batches, "places", None)
-        found = re.search(r"\bsequence (\d+)", str(error))
-        if places and found and int(found[1]) < len(places):
-            place = f"Sequence {found[1]} of this batch is example {places[int(found[1])]} of the data."
-            error.args = (f"{error} {place}",)
+        if place and not place.examples:
+            error.args = (*error.args, f"It is in batch {place.batch} of the epoch, counted from 0.")
         raise
 
 

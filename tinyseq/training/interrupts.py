@@ -16,11 +16,6 @@ class Interrupts:
 
     requested = False
 
-    def stop_if_requested(self) -> None:
-        """Raise Stopped if it was."""
-        if self.requested:
-            raise Stopped
-
 
 @contextmanager
 def deferred_interrupts() -> Iterator[Interrupts]:

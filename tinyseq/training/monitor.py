@@ -68,6 +68,16 @@ class Monitor:
             )
 
 
+def merged(parts: list[dict[str, Metric]]) -> dict[str, Metric]:
+    """The metrics of all parts together; none where a part has measured none."""
+    whole, *others = parts
+    for other in others:
+        whole = {name: metric for name, metric in whole.items() if name in other}
+        for name, metric in whole.items():
+            metric.merge(other[name])
+    return whole
+
+
 def values(metrics: dict[str, Metric]) -> dict[str, float]:
     """The figures that are numbers."""
     found = {name: metric.value() for name, metric in metrics.items()}

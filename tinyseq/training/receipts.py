@@ -63,7 +63,8 @@ def write_receipt(trainer: Any) -> None:
     record = {
         "format": FORMAT,
         "version": VERSION,
-        "environment": environment(trainer.model, trainer.optimizer),
+        "environment": environment(trainer.model, trainer.optimizer)
+        | ({} if trainer.team.alone else {"processes": trainer.team.size}),
         "run": trainer.notes,
         "epochs": progress.epoch,
         "steps": progress.step,

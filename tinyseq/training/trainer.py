@@ -6,21 +6,22 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from tinyseq import random
-from tinyseq.engine import no_grad
 from tinyseq.errors import ConfigError, DataError, NonFiniteError
 from tinyseq.optim import Optimizer, ReduceOnPlateau, Schedule, clip_grad_norm
-from tinyseq.scan.state import detach
+from tinyseq.processes import Processes, Team
+from tinyseq.scan.state import detach, flatten
+from tinyseq.training.agreement import refuse_inseparable, require_same_run, require_same_weights
 from tinyseq.training.bars import bar, compilation_shown
 from tinyseq.training.causality import refuse_sight_ahead
 from tinyseq.training.checkpoints import Arrays, prepare, resume_run, save_run
-from tinyseq.training.cuts import examples_named, in_groups, rest_of_epoch, scale_gradients
+from tinyseq.training.cuts import Place, in_groups, located, placed, rest_of_epoch, scale_gradients
 from tinyseq.training.interrupts import Interrupts, Stopped, deferred_interrupts
-from tinyseq.training.monitor import Monitor, values
+from tinyseq.training.monitor import Monitor
 from tinyseq.training.objectives import Objective, whole_sequences
 from tinyseq.training.options import options_of
 from tinyseq.training.receipts import write_receipt
 from tinyseq.training.records import Epoch, History, Progress, Step, Tally
+from tinyseq.training.validation import validated
 
 CHECKPOINT = "checkpoint.safetensors"
 
@@ -34,14 +35,19 @@ class Trainer:
     much its targets count.
 
     On validation data the metrics of the model's head are measured after every epoch, too. `monitor`, "loss"
-    or the name of one of them, decides which epoch is best (of equal ones the loss does), how long `patience`
-    lasts (how many epochs in a row may pass that are no better), and what ReduceOnPlateau hears.
-    `measure=False` leaves metrics out, where predicting takes long.
+    or the name of one of them, decides which epoch is best, how long `patience` lasts (how many epochs in a
+    row may pass that are no better), and what ReduceOnPlateau hears. `measure=False` leaves metrics out,
+    where predicting takes long.
 
     With a `directory`, a checkpoint of everything is kept there, written after every epoch and every
     `save_seconds` within one; `notes`, which JSON must be able to hold, go along. `after_epoch` are functions
     of the trainer and the finished Epoch, `after_step` of the trainer and each Step. `bars` shows progress
     bars, by default where stderr is a terminal or a notebook.
+
+    With `processes`, such as `tinyseq.processes.MPI()`, they all train one model: each makes the same Trainer
+    and gets the same batches, of which it computes its share of sequences. The numbers are those of one
+    process, but for rounding and where dropout draws. Rank 0 alone writes into the directory; functions are
+    called in all processes, and `writes` says whether this one may.
     """
 
     def __init__(
@@ -62,6 +68,7 @@ class Trainer:
         after_epoch: Sequence[Callable[["Trainer", Epoch], None]] = (),
         after_step: Sequence[Callable[["Trainer", Step], None]] = (),
         bars: bool | None = None,
+        processes: Processes | None = None,
     ) -> None:
         self.model = model  # a Module, with whatever methods the objective calls
         self.optimizer = optimizer
@@ -79,12 +86,15 @@ class Trainer:
         self.notes = notes or {}
         self.after_epoch = tuple(after_epoch)
         self.after_step = tuple(after_step)
-        self.bars = bars
+        self.team = Team(processes)
+        self.writes = self.team.rank == 0
+        self.bars = bars if self.writes else False
         self.progress = Progress()
         self.state: Any = None  # carried from batch to batch within an epoch
         self._begun = False
         self.options = options_of(optimizer)  # as the run begins; a resumed one has to begin alike
-        self._tried = False  # whether the model reads what it is to predict
+        self._places: Sequence[Place | None] = []  # of the batches of the next update
+        self._tried = False  # on a batch: the model reads nothing that it is to predict
         self.best: Arrays | None = None
         self._saved_at = time.monotonic()
         self._interrupts = Interrupts()
@@ -120,15 +130,17 @@ class Trainer:
         self, batches: Iterable[Any], valid: Iterable[Any] | None = None, *, epochs: int
     ) -> Iterator[Epoch]:
         """As `fit`, but hands out each epoch as soon as it is finished, for a loop of one's own."""
-        self.monitor.check(valid, epochs - self.progress.epoch)
-        if not self._begun:
-            self._begin()
+        with self.team.telling():
+            self.monitor.check(valid, epochs - self.progress.epoch)
+            require_same_run(self)
+            if not self._begun:
+                self._write_first_checkpoint()
         asked_to_stop = False
         while self.progress.epoch < epochs and not self.out_of_patience:
-            with deferred_interrupts() as self._interrupts:
+            with self.team.telling(), deferred_interrupts() as self._interrupts:
                 self._interrupts.requested = asked_to_stop  # while the last epoch was written down
                 try:
-                    self._interrupts.stop_if_requested()
+                    self._stop_or_save(due=False)
                     self.train_epoch(batches)
                     self.measured = {}
                     self.end_epoch(None if valid is None else self._validated(valid))
@@ -152,17 +164,16 @@ class Trainer:
         shown = bar(batches, f"epoch {progress.epoch + 1}", done=progress.batch, show=self.bars)
         with shown, compilation_shown(shown):
             before = time.perf_counter()
-            for group in in_groups(rest_of_epoch(batches, progress), self.accumulate):
-                with examples_named(batches if len(group) == 1 else None):
-                    self.train_step(*group)
+            rest = placed(rest_of_epoch(batches, progress), batches, progress.batch)
+            for group in in_groups(rest, self.accumulate):
+                self._places = [place for _, place in group]
+                self.train_step(*(batch for batch, _ in group))
                 now = time.perf_counter()
                 progress.seconds += now - before
                 before = now
                 shown.set_postfix_str(f"loss {progress.loss.mean:.4f}", refresh=False)
                 shown.update(len(group))
-                self._interrupts.stop_if_requested()
-                if time.monotonic() - self._saved_at >= self.save_seconds:
-                    self.save()
+                self._stop_or_save(due=time.monotonic() - self._saved_at >= self.save_seconds)
         if progress.batch == 0:
             raise DataError(
                 "An epoch brought no batch: pass a list, or an iterable that starts anew every epoch."
@@ -171,23 +182,36 @@ class Trainer:
     def train_step(self, *batches: Any) -> None:
         """One update: forward, backward, clip, step; the state goes on to the next batch as a constant.
 
-        The gradient of several batches is that of their union. (Where the objective has a `scale`, as a sum
-        over targets has, their gradients add up.)
+        The gradient of several batches, and of the shares that processes have of them, is that of their
+        union. (Where the objective has a `scale`, as a sum over targets has, their gradients add up.)
         """
-        state, tally, several = self.state, Tally(), len(batches) > 1
-        weighed = False
+        team, state, tally, weighed = self.team, self.state, Tally(), False
+        places, self._places = self._places or [None] * len(batches), []
+        self.try_out(batches[0])
         self.model.zero_grad()
-        for batch in batches:
-            self._refuse_sight_ahead(batch)
-            found = self.objective(self.model, batch, state)
-            tally.add(self._finite("loss", found.mean.item()), found.targets)
-            weighed = several and found.scale is None
-            factor = found.targets if weighed else found.scale or 1
-            (found.mean if factor == 1 else found.mean * factor).backward()
-            state = None if found.state is None else detach(found.state)
-        if weighed:
-            scale_gradients(self.model, 1 / (tally.count or 1))
-        norm = self._finite("gradient norm", clip_grad_norm(self.model, self.clip))
+        with team.own_numbers(self.progress.step):
+            shares = [
+                (share, place)
+                for batch, place in zip(batches, places, strict=True)
+                for share in team.shares([batch])
+            ]
+            for share, place in shares:
+                with located(place, team):
+                    found = self.objective(self.model, share, state)
+                    tally.add(self._finite("loss", found.mean.item()), found.targets)
+                weighed = found.scale is None and (len(batches) > 1 or not team.alone)
+                factor = found.targets if weighed else found.scale or 1
+                (found.mean if factor == 1 else found.mean * factor).backward()
+                state = None if found.state is None else detach(found.state)
+        *sums, weighed = team.total(tally.total, tally.count, weighed, batches)
+        tally = Tally(*sums)
+        factor = 1 / (tally.count or 1) if weighed else 1
+        if not team.alone:
+            team.sum_gradients(self.model, factor)
+        elif weighed:
+            scale_gradients(self.model, factor)
+        with located(places[0] if len(batches) == 1 else None, team):
+            norm = self._finite("gradient norm", clip_grad_norm(self.model, self.clip))
         rate = self.optimizer.lr
         self.optimizer.step()
         if isinstance(self.schedule, Schedule):
@@ -206,40 +230,9 @@ class Trainer:
         Its metrics are in `measured` afterwards. One long sequence that was cut into streams is read as one,
         so that no figure depends on their number. Raises DataError if there is no batch, or no target counts.
         """
-        if hasattr(batches, "one_stream"):
-            batches = batches.one_stream()
-        state, tally, numbers, seen = None, Tally(), random.get_state(), False
-        metrics = self.monitor.fresh()
-        try:
-            with no_grad(), self.model.evaluating(), bar(batches, "validation", show=self.bars) as shown:
-                for batch in batches:
-                    seen = True
-                    self._refuse_sight_ahead(batch)
-                    with examples_named(batches):
-                        found = self.objective(self.model, batch, state)
-                    state = found.state
-                    mean = found.mean.item()
-                    if found.targets:
-                        tally.add(mean, found.targets)
-                    if found.answers is None:
-                        metrics = {}
-                    elif metrics:
-                        features, targets = found.answers
-                        answers = self.model.head.predict(features)
-                        for metric in metrics.values():
-                            metric.update(answers, targets)
-                    shown.update()
-                    self._interrupts.stop_if_requested()
-        finally:
-            random.set_state(numbers)
-        if not seen or not tally.count:
-            raise DataError(
-                "Validation brought no batch: pass a list, or an iterable that starts anew every epoch."
-                if not seen
-                else "No target of the validation data counts: all are ignored, or have the weight 0."
-            )
-        self.measured = values(metrics)
-        return self._finite("validation loss", tally.mean)
+        with self.team.telling():
+            loss, self.measured = validated(self, batches)
+        return self._finite("validation loss", loss)
 
     def end_epoch(self, valid_loss: float | None) -> None:
         """Write the epoch into the history, keep the model if it is the best so far, and save."""
@@ -252,10 +245,11 @@ class Trainer:
             self.schedule.step(epoch.loss if judged is None else judged * self.schedule.sign)
         if epoch.best:
             self.best = self.model.state_dict()
+        require_same_weights(self)
         for function in self.after_epoch:
             function(self, epoch)
         self.save()
-        if self.directory is not None:
+        if self.directory is not None and self.writes:
             write_receipt(self)
 
     def restore_best(self) -> None:
@@ -267,9 +261,14 @@ class Trainer:
 
     def save(self) -> None:
         """Put a checkpoint of everything into the directory, if there is one."""
-        if self.directory is not None:
-            save_run(self, self.directory / CHECKPOINT)
-            self._saved_at = time.monotonic()
+        if self.directory is None:
+            return
+        carried = [] if self.state is None else [leaf.numpy() for leaf in flatten(self.state)]
+        carried = self.team.whole_rows(carried)
+        if self.writes:
+            save_run(self, self.directory / CHECKPOINT, carried)
+        self.team.exchange(None)  # no process goes on without it
+        self._saved_at = time.monotonic()
 
     def resume(self) -> None:
         """Take everything up again where the directory's checkpoint left it; `fit` then goes on bit for bit.
@@ -283,22 +282,38 @@ class Trainer:
         resume_run(self, self.directory / CHECKPOINT)
         self._begun = True
 
-    def _refuse_sight_ahead(self, batch: Any) -> None:
+    @property
+    def asked_to_stop(self) -> bool:
+        """Whether this process has been sent Ctrl-C or SIGTERM."""
+        return self._interrupts.requested
+
+    def try_out(self, batch: Any) -> None:
+        """Refuse, on the first batch, a model that cannot be trained as it is asked to be."""
         if not self._tried:
             refuse_sight_ahead(self.model, batch)
+            refuse_inseparable(self, batch)
             self._tried = True
+
+    def _stop_or_save(self, *, due: bool) -> None:
+        """Between two steps: stop if any process was asked to, or save if it is time to."""
+        stop, due = self.team.any(self.asked_to_stop, due)
+        if stop:
+            raise Stopped
+        if due:
+            self.save()
 
     def _validated(self, valid: Iterable[Any]) -> float:
         """The validation loss; where that fails, the epoch's training is not lost."""
         try:
             return self.evaluate(valid)
-        except DataError:
+        except Exception:
             self.save()
             raise
 
-    def _begin(self) -> None:
+    def _write_first_checkpoint(self) -> None:
         """Write the first checkpoint, so that a directory of no use shows now and not after an hour."""
-        if self.directory is not None and (self.directory / CHECKPOINT).exists():
+        taken = self.directory is not None and (self.directory / CHECKPOINT).exists()
+        if any(self.team.any(taken)):  # before any of them writes
             raise ConfigError(
                 f"{self.directory} holds the checkpoint of a run: go on with it by resume(), or choose "
                 "another directory."
@@ -310,9 +325,11 @@ class Trainer:
         """`value`, if it is a number to go on with."""
         if math.isfinite(value):
             return value
+        where = "" if self.team.alone or what != "gradient norm" else f" (of {self.team.blamed()})"
         clip = "clip=1.0" if self.clip == math.inf else f"a clip below {self.clip:g}"
         raise NonFiniteError(
-            f"The {what} is {value} in epoch {self.progress.epoch + 1} after {self.progress.step:,} steps; "
-            f"no update was made from it. Try a learning rate below {self.optimizer.lr:g}, or {clip}, or "
-            "find the op where it is born: with tinyseq.detect_anomaly(): trainer.fit(...)."
+            f"The {what}{where} is {value} in epoch {self.progress.epoch + 1} after "
+            f"{self.progress.step:,} steps; no update was made from it.",
+            f"Try a learning rate below {self.optimizer.lr:g}, or {clip}, or "
+            "find the op where it is born: with tinyseq.detect_anomaly(): trainer.fit(...).",
         )

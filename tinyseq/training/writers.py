@@ -29,6 +29,8 @@ class HistoryFile:
             raise ConfigError(f"HistoryFile({str(path)!r}): name a file that ends in .csv or .jsonl.")
 
     def __call__(self, trainer: Any, epoch: Epoch) -> None:
+        if not trainer.writes:
+            return
         rows = [_row(epoch) for epoch in trainer.history]
         text = _table(rows) if self.path.suffix == ".csv" else _json_lines(rows)
         try:
@@ -59,6 +61,8 @@ class TensorBoard:
         self._writer: Any = None
 
     def __call__(self, trainer: Any, epoch: Epoch) -> None:
+        if not trainer.writes:
+            return
         if self._writer is None:
             try:
                 self._writer = self._open(str(self.folder))

@@ -63,9 +63,10 @@ class SLSTM(Cell):
         z, i, f, o = split(x @ self.w + state.h @ self.r + self.b, 4, axis=-1)
         before = state.n - softplus(-f)  # log(f N)
         w = sigmoid(i - before)
-        c = (1 - w) * state.c + w * tanh(z)
+        z, o = tanh(z), sigmoid(o)
+        c = (1 - w) * state.c + w * z
         n = i + softplus(before - i)
-        h = sigmoid(o) * c
+        h = o * c
         return h, SLSTMState(h, c, n)
 
 

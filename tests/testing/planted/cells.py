@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from planted.parts import Gated, LongState, Plain, State, gated_formula
-from tinyseq import Tensor, ops, primitive
+from tinyseq import Tensor, noise, ops, primitive
 from tinyseq import random as tinyseq_random
 from tinyseq.engine import make_tensor
 from tinyseq.nn import Parameter, init
@@ -146,6 +146,11 @@ class NormalizesOverTheBatch(Plain):
         return z - z.mean(axis=0, keepdims=True) if self.training else z
 
 
+class NormalizesBesideNoise(NormalizesOverTheBatch):
+    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        return super().step(x * noise.mask(x, 0.2) if self.training else x, state)
+
+
 class SoftmaxOverTheBatch(Plain):
     def before(self, x: Tensor, h: Tensor) -> Tensor:
         z: Tensor = ops.softmax(super().before(x, h), axis=0)
@@ -276,6 +281,7 @@ PLANTS: list[tuple[str, str, Any, dict[str, Any]]] = [
     ("dropout in evaluation", "C18", DropsInEvaluation, {}),
     ("old state handed on", "C3", HandsOnTheOldState, {}),
     ("batch statistics in training", "C2", NormalizesOverTheBatch, {}),
+    ("batch statistics beside noise", "C2", NormalizesBesideNoise, {}),
     ("softmax over the batch", "C2", SoftmaxOverTheBatch, {}),
     ("argument that no file can hold", "C11", TakesAnArray, {"cases": [(3, 4, np.full(4, 0.5))]}),
     ("changed after construction", "C11", SetAfterwards, {"cases": [set_afterwards]}),

@@ -8,7 +8,7 @@ import numpy as np
 
 from tinyseq import Sequences, Tensor, ops, primitive
 from tinyseq.contracts import Loss
-from tinyseq.pairing import beside, paired, reduced
+from tinyseq.contracts.pairing import beside, paired, reduced
 
 
 class Surprise(Loss):

@@ -7,10 +7,10 @@ import numpy as np
 
 from tinyseq import ops, primitive, random
 from tinyseq.contracts import Head, Metric
+from tinyseq.contracts.pairing import beside
 from tinyseq.evaluation import Accuracy, Perplexity
 from tinyseq.nn import Linear
 from tinyseq.optim import Adam
-from tinyseq.pairing import beside
 
 
 class Tagger(Head):

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from planted.parts import Plain, State
-from tinyseq import Tensor, ops
+from tinyseq import Tensor, noise, ops
 from tinyseq import random as tinyseq_random
 from tinyseq.contracts import Cell, Layer
 from tinyseq.nn import Parameter, init
@@ -64,6 +64,20 @@ class Zoneout(Plain):
         return h, State(h)
 
 
+class NoisyCell(Plain):
+    """Every kind of noise: Krueger's zoneout, dropout of the input by sequence, of weights by scan."""
+
+    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        if not self.training:
+            return super().step(x, state)
+        x = x * noise.mask(x, 0.3, per="sequence")
+        w_h = self.w_h * noise.mask(self.w_h, 0.3, per="scan") + 0.1 * noise.normal(self.w_h, per="scan")
+        h = ops.tanh(x @ self.w_x + state.h @ w_h + self.b)
+        kept = noise.mask(h, 0.3)
+        h = kept * h + (1 - kept) * state.h
+        return h, State(h)
+
+
 class Memory(NamedTuple):
     line: tuple[Tensor, Tensor]
     count: Tensor
@@ -111,6 +125,7 @@ RIGHT: list[tuple[Any, dict[str, Any]]] = [
     (Normalized, {"cases": SIZES[:2]}),
     (LearnedStart, {"cases": SIZES}),
     (Zoneout, {"cases": SIZES}),
+    (NoisyCell, {"cases": SIZES}),
     (DelayLine, {"cases": [(3,)]}),
     (CausalConvolution, {"cases": [(3,)], "context": "past"}),
     (ops.tanh, {"cases": [{}], "inputs": lambda rng, n: [rng.normal(size=n)], "reference": np.tanh}),

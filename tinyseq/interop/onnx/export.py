@@ -136,7 +136,7 @@ class _Export:
         embed = self.model.embed
         if isinstance(embed, TokenFeatures):
             return (3,), np.dtype(np.int64)
-        first = next((m for m in _first(embed, self.model.encoder)), None)
+        first = next((m for m in _flattened(embed, self.model.encoder)), None)
         if isinstance(first, Embedding):
             return (), np.dtype(np.int64)
         width = getattr(first, "input_size", None) or getattr(first, "size", None)
@@ -265,13 +265,13 @@ class _Export:
         return self.graph.info(name, value.dtype, [*axes, *value.shape])
 
 
-def _first(*modules: Any) -> Iterator[Any]:
+def _flattened(*modules: Any) -> Iterator[Any]:
     """The modules that a batch meets, those that hold others opened."""
     for module in modules:
         if type(module) is Sequential or kind_of(module) == "layer:deep":
-            yield from _first(*module.layers)
+            yield from _flattened(*module.layers)
         elif type(module) is Residual:
-            yield from _first(module.layer)
+            yield from _flattened(module.layer)
         elif isinstance(module, Module) and type(module) is not Dropout:
             yield module
 

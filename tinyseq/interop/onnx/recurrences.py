@@ -96,12 +96,12 @@ def carries(graph: Graph) -> bool:
     return graph.states is not None
 
 
-def _values(cell: Any) -> dict[str, Any]:
+def _weights(cell: Any) -> dict[str, Any]:
     return {name: p.numpy() for name, p in cell.named_parameters()}
 
 
 def _rnn(graph: Graph, layers: list[Any], x: Value, path: str) -> str | None:
-    parts = [_values(layer.cell) for layer in layers]
+    parts = [_weights(layer.cell) for layer in layers]
     weights = [
         [v["w_x"].T for v in parts],
         [v["w_h"].T for v in parts],
@@ -117,7 +117,7 @@ def _gru(graph: Graph, layers: list[Any], x: Value, path: str) -> str | None:
         return None
     weights: list[list[Any]] = [[], [], []]
     for layer in layers:
-        values = _values(layer.cell)
+        values = _weights(layer.cell)
         w, r, b = (reordered((1, 0, 2), negated(1, 3, values[n])) for n in ("w_x", "w_h", "b"))
         second = np.zeros_like(b)
         if layer.cell.reset == "after":
@@ -133,7 +133,7 @@ def _lstm(graph: Graph, layers: list[Any], x: Value, path: str) -> str | None:
     """ONNX's gates are i, o, f, c, its peepholes i, o, f."""
     weights: list[list[Any]] = [[], [], [], []]
     for layer in layers:
-        values = _values(layer.cell)
+        values = _weights(layer.cell)
         w, r, b = (reordered((0, 3, 1, 2), values[n]) for n in ("w_x", "w_h", "b"))
         parts = [w.T, r.T, np.concatenate([b, np.zeros_like(b)])]
         if layer.cell.peepholes:
@@ -156,7 +156,7 @@ def _scan(graph: Graph, layer: Any, x: Value, path: str) -> Value:
     example = cell.initial_state(1)
     first = [leaf.numpy() for leaf in flatten(example)]
     carried = [graph.carried(leaf.shape[1:], leaf.dtype) for leaf in first] if carries(graph) else []
-    starts = [state.before for state in carried] or [_start(graph, leaf, x) for leaf in first]
+    starts = [state.before for state in carried] or [_initial_states(graph, leaf, x) for leaf in first]
     alive = graph.present(x)
     xs = graph.reversed(x) if layer.reverse else x.name
 
@@ -191,7 +191,7 @@ def _scan(graph: Graph, layer: Any, x: Value, path: str) -> Value:
     return found._replace(name=graph.reversed(found)) if layer.reverse else found
 
 
-def _start(graph: Graph, values: Any, x: Value) -> str:
+def _initial_states(graph: Graph, values: Any, x: Value) -> str:
     """What a cell begins with, (1, ...), for every sequence of x."""
     batch = graph.node("Shape", x.name, start=1, end=2)
     shape = graph.node("Concat", batch, graph.constant(values.shape[1:], np.int64), axis=0)

@@ -113,7 +113,7 @@ class Storage:
 
     # --- places
 
-    def _new(self, name: str, kind: Kind, like: Symbol, region: Region | None = None) -> Store:
+    def _new_store(self, name: str, kind: Kind, like: Symbol, region: Region | None = None) -> Store:
         taken = {s.name for s in self.stores}
         unique = next(n for n in chain([name], (f"{name}_{k}" for k in count(2))) if n not in taken)
         store = Store(unique, kind, like.width, like.dtype, region)
@@ -136,11 +136,11 @@ class Storage:
     def _place_leaves(self) -> None:
         traced = self.schedule.traced
         for s in traced.inputs + traced.d_outputs:
-            self._settle(s, Place(self._new(s.name, Kind.GIVEN, s), 0, s.width))
+            self._settle(s, Place(self._new_store(s.name, Kind.GIVEN, s), 0, s.width))
         self.state_stores: list[Store] = []
         for before, after in zip(traced.states, traced.new_states, strict=True):
             name = before.name.removesuffix("_prev")
-            store = self._new(name, Kind.STATE, before)
+            store = self._new_store(name, Kind.STATE, before)
             self.state_stores.append(store)
             self.places[before.id] = Place(store, 0, store.width, before=True)
             operation = self.work.get(after.id)
@@ -148,7 +148,7 @@ class Storage:
                 self._settle(after, Place(store, 0, store.width))
         self.carry_stores: list[Store] = []
         for cotangent, gradient in zip(traced.d_new_states, traced.d_states, strict=True):
-            store = self._new(cotangent.name, Kind.CARRY, cotangent)
+            store = self._new_store(cotangent.name, Kind.CARRY, cotangent)
             self.carry_stores.append(store)
             self.places[cotangent.id] = Place(store, 0, store.width, before=True)
             operation = self.work.get(gradient.id) if gradient is not None else None
@@ -197,7 +197,7 @@ class Storage:
             kind = self._kind(operation)
             place = planned.get(row.id) or self._side_by_side(row, kind)
             if place is None:
-                place = Place(self._new(row.name or "row", kind, row, operation.region), 0, row.width)
+                place = Place(self._new_store(row.name or "row", kind, row, operation.region), 0, row.width)
                 if kind is Kind.SEQUENCE:
                     free = [o for o in joining if o.value.id not in self.places and o is not operation]
                     place = self._sharing(row, place, free, planned)
@@ -266,7 +266,7 @@ class Storage:
                 self._settle(value, found)
                 return
         region = operation.region if kind in (Kind.STEP, Kind.RESULT) else None
-        store = self._new(value.name or _SHORT.get(value.op, "t"), kind, value, region)
+        store = self._new_store(value.name or _SHORT.get(value.op, "t"), kind, value, region)
         self._settle(value, Place(store, 0, value.width))
 
     def _over_an_operand(self, operation: Operation, kind: Kind) -> Place | None:

@@ -258,7 +258,7 @@ class _Slices:
         """For each step, its number of rows and the first row of every slice."""
         order, turns = np.asarray(self.order), np.arange(self.rows.steps)
         columns = [np.asarray(self.rows.sizes)[order]]
-        columns += [np.asarray(self._first(place, order, turns)) for _, place in self.sources]
+        columns += [np.asarray(self._first_row(place, order, turns)) for _, place in self.sources]
         return np.stack(np.broadcast_arrays(*columns), axis=1).astype(np.int64)
 
     def run(
@@ -297,10 +297,10 @@ class _Slices:
     def __iter__(self) -> Iterator[tuple[Array, ...]]:
         for turn, t in enumerate(self.order):
             count = self.rows.sizes[t]
-            firsts = [(array, self._first(place, t, turn)) for array, place in self.sources]
+            firsts = [(array, self._first_row(place, t, turn)) for array, place in self.sources]
             yield tuple([array[first : first + count] for array, first in firsts])
 
-    def _first(self, place: Place, t: Any, turn: Any) -> Any:
+    def _first_row(self, place: Place, t: Any, turn: Any) -> Any:
         """The first row of a slice at step t, or at each of several."""
         rows, kind = self.rows, place.store.kind
         if kind is Kind.STEP:

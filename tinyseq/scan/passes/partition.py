@@ -1,6 +1,5 @@
 """What is computed when: the levels of values divide the work into regions before, in and after two loops."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -133,9 +132,3 @@ def _keep_carried(traced: Trace) -> None:
     late = rewrite([*traced.d_inputs, *traced.d_parameters], rule)
     traced.d_inputs[:] = late[: len(traced.d_inputs)]
     traced.d_parameters[:] = late[len(traced.d_inputs) :]
-
-
-def needed_parameters(values: Iterable[Symbol]) -> list[Symbol]:
-    """What is computed from parameters alone to compute `values`, causes first."""
-    direct = [i for v in values for i in (v, *v.symbols) if not i.is_row and i.level == Level.PARAMETER]
-    return ancestors(direct)

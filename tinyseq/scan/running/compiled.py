@@ -6,6 +6,7 @@ from typing import Any
 from tinyseq.backend import Array, words_of
 from tinyseq.engine import Node, Tensor, is_grad_enabled, make_tensor, no_grad
 from tinyseq.errors import RandomStepError
+from tinyseq.noise import ScanNoise
 from tinyseq.scan.eager import Step
 from tinyseq.scan.memory.workspace import PREPARED_STEPS, Rows, rows_of
 from tinyseq.scan.running.keeping import PROGRAMS_KEPT, Kept, Programs
@@ -45,7 +46,12 @@ def run(
     With `checkpoint`, only the states every so many steps are kept for the backward pass.
     """
     inputs, states = flatten(xs), flatten(state)
-    program, output_form, parameters = program_for(step, xs, state, options)
+    program, output_form, shared = program_for(step, xs, state, options)
+    parameters = [*shared]
+    noise = ScanNoise(layout)
+    for number, draw in enumerate(program.traced.draws):
+        made = noise.tensor(number, draw, inputs[0].data)
+        (parameters if draw.per == "scan" else inputs).append(made)
     training = program if program.traced.trains else None
     length = checkpoint if training else checkpoint or PREPARED_STEPS
     if length is not None and layout.steps > length:

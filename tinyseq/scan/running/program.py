@@ -94,6 +94,7 @@ class Program:
         self.forward_keys, self.backward_keys = emitter.forward_keys, emitter.backward_keys
         self.library = library
         self._divide_memory()
+        self.kernels = kernels
         self._functions = _compiled(self.source, library, kernels)
         self._whole = self._functions
         if isinstance(emitter, NumbaEmitter) and options.whole:
@@ -169,7 +170,7 @@ class Program:
         self, workspace: Workspace, inputs: Sequence[Array], parameters: Sequence[Array]
     ) -> list[Array]:
         """The outputs (all rows), as new arrays, from the states that the workspace holds."""
-        self._give(workspace, self.traced.inputs, inputs)
+        self._place_arrays(workspace, self.traced.inputs, inputs)
         with blas.with_one_thread():
             outputs = self._function(workspace, "forward")(parameters, workspace)
         return [
@@ -185,12 +186,12 @@ class Program:
         scratch: Memory = self.scratches.take(rows)
         try:
             workspace.prepare_backward(scratch, self.backward_keys)
-            self._give(workspace, self.traced.inputs, run.given, copy=False)
+            self._place_arrays(workspace, self.traced.inputs, run.given, copy=False)
             zeros = [
                 self.library.zeros((rows.total, s.width), s.dtype) if d is None else d
                 for s, d in zip(self.traced.d_outputs, d_outputs, strict=True)
             ]
-            self._give(workspace, self.traced.d_outputs, zeros)
+            self._place_arrays(workspace, self.traced.d_outputs, zeros)
             carries = [scratch.arrays[s].reshape(2, rows.batch, s.width) for s in self.storage.carry_stores]
             for carry, d in zip(carries, d_finals, strict=True):
                 carry[...] = 0 if d is None else d.reshape(1, rows.batch, -1)
@@ -218,7 +219,9 @@ class Program:
         odd = self.library.asarray(rows.lengths % 2 == 1)[:, None]
         return self.library.where(odd, carry[1], carry[0])
 
-    def _give(self, workspace: Workspace, symbols: Any, arrays: Sequence[Array], copy: bool = True) -> None:
+    def _place_arrays(
+        self, workspace: Workspace, symbols: Any, arrays: Sequence[Array], copy: bool = True
+    ) -> None:
         for symbol, array in zip(symbols, arrays, strict=True):
             store = self.storage.places[symbol.id].store
             flat = array.reshape(workspace.total, store.width)

@@ -11,6 +11,7 @@ from tinyseq.scan.eager import Step
 from tinyseq.scan.passes.lookups import on_table
 from tinyseq.scan.running.compiled import run as compile_and_run
 from tinyseq.scan.state import flatten, names, rebuild, tree_map
+from tinyseq.scan.watch import watcher
 from tinyseq.sequences import Layout, Sequences, in_callers_order, in_packed_order, like, packed
 
 
@@ -56,7 +57,8 @@ def scan(
     elif state is None:
         raise TypeError("scan() of a function needs the state before the first step: scan(step, xs, state).")
     _check_rows(state, layout)
-    stepwise = compiled is False or keeps_arguments() or searches_anomalies()
+    watched = watcher()
+    stepwise = compiled is False or keeps_arguments() or searches_anomalies() or watched is not None
     better = None if cell is None or stepwise else on_table(cell, batches[0])
     if better is not None:
         step, batches = better[0].step, [better[1]]
@@ -68,6 +70,7 @@ def scan(
             f"compiled={compiled}."
         )
     if stepwise:
+        step = step if watched is None else watched(step, layout, reverse)
         ys, final = eager.run(step, rows, inner, layout, reverse=reverse)
     else:
         try:

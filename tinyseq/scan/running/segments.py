@@ -50,10 +50,10 @@ def run_in_segments(
     befores: list[list[Array]] = []  # the states that go into each segment
     for segment in segments:
         befores.append([c[: segment.rows.batch].copy() for c in current])
-        ys, finals, _ = inference.forward(segment.rows, _cut(xs, segment), befores[-1], fixed)
+        ys, finals, _ = inference.forward(segment.rows, _rows_of(xs, segment), befores[-1], fixed)
         for whole, part in zip(outputs, ys, strict=True):
             whole[segment.start : segment.stop] = part
-        _put(current, finals)
+        _replace_rows(current, finals)
     results = [*outputs, *current]
     if training is None:
         tensors = [make_tensor(r, None) for r in results]
@@ -89,11 +89,11 @@ def _backward(
     ]
     d_parameters: list[Any] = [None] * len(parameters)
     for segment, before in zip(reversed(segments), reversed(befores), strict=True):
-        _, _, run = program.forward(segment.rows, _cut(xs, segment), before, parameters)
+        _, _, run = program.forward(segment.rows, _rows_of(xs, segment), before, parameters)
         d_ys = [None if d is None else d[segment.start : segment.stop] for d in cotangents[:outputs]]
         d_xs, d_states, d_fixed = program.backward(run, d_ys, [d[: segment.rows.batch] for d in d_current])
         del run  # its workspace serves the next segment
-        _put(d_current, d_states)
+        _replace_rows(d_current, d_states)
         for whole, part in zip(d_inputs, d_xs, strict=True):
             if whole is not None:
                 whole[segment.start : segment.stop] = part
@@ -104,11 +104,11 @@ def _backward(
     return [*d_inputs, *d_current, *d_parameters]
 
 
-def _cut(arrays: Sequence[Array], segment: Segment) -> list[Array]:
+def _rows_of(arrays: Sequence[Array], segment: Segment) -> list[Array]:
     return [a[segment.start : segment.stop] for a in arrays]
 
 
-def _put(rows: list[Array], first: Sequence[Array]) -> None:
+def _replace_rows(rows: list[Array], first: Sequence[Array]) -> None:
     """Replace the rows of the sequences that took part; the others wait, or have ended."""
     for whole, part in zip(rows, first, strict=True):
         whole[: len(part)] = part

@@ -4,10 +4,12 @@ from typing import Any
 
 from tinyseq.contracts import Cell
 from tinyseq.engine import Tensor, make_tensor, no_grad
-from tinyseq.errors import ShapeError
+from tinyseq.errors import RandomStepError, ShapeError
+from tinyseq.noise import StepNoise, drawn_by
 from tinyseq.scan.memory.workspace import rows_of
 from tinyseq.scan.running.compiled import program_for
 from tinyseq.scan.state import flatten, rebuild
+from tinyseq.sequences import Layout
 
 
 class CompiledStream:
@@ -22,6 +24,8 @@ class CompiledStream:
         like = cell.zeros(leaves[0].shape[0], cell.input_size)
         with no_grad():
             self._program, _, self._parameters = program_for(cell.step, like, state)
+        if self._program.traced.draws:
+            raise RandomStepError("A compiled stream has no noise: call eval(), or leave out compiled=True.")
         self._shape = like.shape
         rows = rows_of((like.shape[0],), False)
         self._workspace = self._program.workspace(rows)
@@ -45,10 +49,14 @@ class EagerStream:
     """The same by the cell's step itself."""
 
     def __init__(self, cell: Cell, state: Any) -> None:
-        self._cell, self._state = cell, rebuild(state, iter([leaf.detach() for leaf in flatten(state)]))
+        leaves = [leaf.detach() for leaf in flatten(state)]
+        self._cell, self._state = cell, rebuild(state, iter(leaves))
+        self._noise = StepNoise(Layout([1] * leaves[0].shape[0]))
 
     @no_grad()
     def __call__(self, x: Tensor) -> Tensor:
-        y, self._state = self._cell.step(x, self._state)
+        self._noise.go_on()
+        with drawn_by(self._noise):
+            y, self._state = self._cell.step(x, self._state)
         result: Tensor = y
         return result

@@ -59,7 +59,7 @@ class _Reading:
         self._places: list[tuple[Callable[[], list[Any]], list[Any]]] = []  # what is there, and what was
         self._contents: list[tuple[Callable[[], Any], Any]] = []  # the same for what changes in its place
         self._foreign = 0  # above 0 within what the compiler does not exchange Tensors in
-        self.key = Key(self._part(step))
+        self.key = Key(self._key_of(step))
         self.tensors = list(self._tensors.values())
 
     def holds(self) -> bool:
@@ -78,7 +78,7 @@ class _Reading:
     def _look(self, look: Callable[[], list[Any]]) -> None:
         self._places.append((look, look()))
 
-    def _part(self, value: Any) -> Any:
+    def _key_of(self, value: Any) -> Any:
         if isinstance(value, Tensor) and self._foreign:
             return _Identity(value)
         if isinstance(value, Tensor):
@@ -92,19 +92,19 @@ class _Reading:
         if isinstance(value, Module):
             attributes = vars(value)
             self._look(lambda: [*attributes, *attributes.values()])
-            parts = [(k, self._part(v)) for k, v in attributes.items() if k != "_init_arguments"]
+            parts = [(k, self._key_of(v)) for k, v in attributes.items() if k != "_init_arguments"]
             return type(value), value.training, tuple(parts)
         if isinstance(value, MethodType):
-            owner = self._part(value.__self__)
-            return self._part(value.__func__), owner, self._class_part(value.__func__, value.__self__)
+            owner = self._key_of(value.__self__)
+            return self._key_of(value.__func__), owner, self._class_part(value.__func__, value.__self__)
         if isinstance(value, FunctionType):
             return _Identity(value) if hasattr(value, "rule") else self._function(value)  # an op is itself
         if isinstance(value, list | tuple):
             self._look(lambda: [*value])
-            return type(value), tuple(map(self._part, value))
+            return type(value), tuple(map(self._key_of, value))
         if type(value) is dict:
             self._look(lambda: [*value, *value.values()])
-            return dict, tuple([(k, self._part(v)) for k, v in value.items()])
+            return dict, tuple([(k, self._key_of(v)) for k, v in value.items()])
         return self._foreign_part(value)
 
     def _foreign_part(self, value: Any) -> Any:
@@ -126,14 +126,14 @@ class _Reading:
             return type(value), self._content(lambda: tuple(map(repr, value)))
         if isinstance(value, Mapping):
             self._look(lambda: [*value, *value.values()])
-            return type(value), tuple([(k, self._part(v)) for k, v in value.items()])
+            return type(value), tuple([(k, self._key_of(v)) for k, v in value.items()])
         if isinstance(value, Sequence | deque):
             self._look(lambda: [*value])
-            return type(value), tuple(map(self._part, value))
+            return type(value), tuple(map(self._key_of, value))
         if isinstance(value, functools.partial):
-            return functools.partial, *map(self._part, (value.func, value.args, value.keywords))
+            return functools.partial, *map(self._key_of, (value.func, value.args, value.keywords))
         if isinstance(value, FunctionType) and not is_library(value.__module__):
-            return self._part(value)
+            return self._key_of(value)
         if _is_of_library(type(value)) and not isinstance(value, SimpleNamespace):
             return _Identity(value)
         return self._object(value)
@@ -145,10 +145,10 @@ class _Reading:
         look: Callable[[], list[Any]] = lambda: [getattr(value, name, None) for name in slots]
         self._look(lambda: [*held, *held.values()])
         self._look(look)
-        parts = [(k, self._part(v)) for k, v in held.items()]
+        parts = [(k, self._key_of(v)) for k, v in held.items()]
         attributes: dict[str, Any] = dict(vars(type(value)))
         called = self._class_part(attributes.get("__call__"), value)
-        return type(value), tuple(parts), tuple(map(self._part, look())), called
+        return type(value), tuple(parts), tuple(map(self._key_of, look())), called
 
     def _content(self, look: Callable[[], Any]) -> Any:
         found = look()
@@ -176,10 +176,10 @@ class _Reading:
             value = value.fget if isinstance(value, property) else getattr(value, "__func__", value)
             if isinstance(value, FunctionType):
                 if id(value) not in self._seen and not is_library(value.__module__):
-                    part = self._part(value)  # first, as a method may name itself, by way of super()
+                    part = self._key_of(value)  # first, as a method may name itself, by way of super()
                     found.append((name, part, None if owner is None else self._class_part(value, owner)))
             elif isinstance(value, type) or not hasattr(value, "__get__"):
-                found.append((name, self._part(value)))
+                found.append((name, self._key_of(value)))
         return tuple(found)
 
     def _global(self, value: Any, names: list[str]) -> Any:
@@ -206,14 +206,14 @@ class _Reading:
         self._look(lambda: [scope.get(n) for n in names])
         self._look(lambda: [c.cell_contents for c in closure])
         used = [
-            (n, self._part(scope[n]))
+            (n, self._key_of(scope[n]))
             for n in names
             if isinstance(scope[n], Tensor | Module | int | float | str)
             or (isinstance(scope[n], FunctionType) and scope[n].__globals__ is scope)
         ]
         others = [(n, self._global(scope[n], every)) for n in names if n not in dict(used)]
-        cells = [self._part(c.cell_contents) for c in closure]
-        defaults = tuple(map(self._part, (*(function.__defaults__ or ()), *named.values())))
+        cells = [self._key_of(c.cell_contents) for c in closure]
+        defaults = tuple(map(self._key_of, (*(function.__defaults__ or ()), *named.values())))
         return function.__code__, tuple(used), tuple(others), tuple(cells), defaults
 
 

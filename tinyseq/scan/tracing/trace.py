@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import CellType, CodeType, FunctionType, MethodType
 from typing import Any
 
-from tinyseq import random
+from tinyseq import noise, random
 from tinyseq.backend.symbols import ROWS, Graph, Level, Symbol
 from tinyseq.engine import Node, Tensor, enable_grad, make_tensor, sweep
 from tinyseq.errors import TraceError
@@ -33,6 +33,8 @@ class Trace:
     d_inputs: list[Symbol | None] = field(default_factory=list)
     d_states: list[Symbol | None] = field(default_factory=list)
     d_parameters: list[Symbol | None] = field(default_factory=list)
+    # The noise that the step asks for, in order; its leaves are the last inputs, or parameters if per scan.
+    draws: list[noise.Draw] = field(default_factory=list)
 
     @property
     def trains(self) -> bool:
@@ -158,29 +160,44 @@ def trace(
     ]
     states = [
         leaf(f"{n}_prev", s, Level.STATE, train)
-        for n, s in zip(_short(names(state, "state")), flatten(state), strict=True)
+        for n, s in zip(_short_names(names(state, "state")), flatten(state), strict=True)
     ]
     parameters = {
         id(p): leaf(labels[id(p)], p, Level.PARAMETER, wants[id(p)], is_row=False) for p in originals
     }
+    draws: list[noise.Draw] = []
+    shared: list[Tensor] = list(parameters.values())
+
+    def drawn(draw: noise.Draw, x: Tensor) -> Tensor:
+        if draw.per != "scan" and not x.data.is_row:
+            raise noise.no_rows(draw, x)
+        draws.append(draw)
+        shape = draw.shape if draw.per == "scan" else (ROWS, *draw.shape)
+        level = Level.PARAMETER if draw.per == "scan" else Level.INPUT
+        made = make_tensor(graph.leaf(f"noise_{len(draws)}", shape, draw.dtype, level), None)
+        (shared if draw.per == "scan" else inputs).append(made)
+        return made
+
     replaced = _Replacement(lambda tensor: parameters[id(tensor)]).of(step)
-    with enable_grad(), random.refused():
-        result, scope = _call(replaced, rebuild(xs, iter(inputs)), rebuild(state, iter(states)))
+    given = rebuild(xs, iter(inputs)), rebuild(state, iter(states))
+    with enable_grad(), random.refused(), noise.drawn_by(drawn):
+        result, scope = _call(replaced, *given)
         outputs, new_states = _checked(result, states, state)
         traced = Trace(
             graph,
             [t.data for t in inputs],
             [t.data for t in states],
-            [t.data for t in parameters.values()],
+            [t.data for t in shared],
             [t.data for t in outputs],
             [t.data for t in new_states],
+            draws=draws,
         )
         for name, value in scope.items():
             if isinstance(value, Tensor) and type(value.data) is Symbol and value.data.op != "leaf":
                 value.data.name = name
         _refuse_mixing(traced.forward())
         if train:
-            _differentiate(traced, inputs, states, list(parameters.values()), outputs, new_states, scope)
+            _differentiate(traced, inputs, states, shared, outputs, new_states, scope)
     return traced, result[0]
 
 
@@ -263,7 +280,7 @@ def _refuse_mixing(symbols: list[Symbol]) -> None:
             )
 
 
-def _short(paths: list[str]) -> list[str]:
+def _short_names(paths: list[str]) -> list[str]:
     """The last parts of dotted paths, if they are names and differ; else the paths, joined by _."""
     last = [p.rsplit(".", 1)[-1] for p in paths]
     usable = len(set(last)) == len(last) and all(n.isidentifier() for n in last)

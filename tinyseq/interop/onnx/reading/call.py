@@ -1,4 +1,4 @@
-"""A node while it is computed: its inputs, its attributes, and what is not allowed to grow without bounds."""
+"""A node while it is computed: its inputs, its attributes, and how much it may still make."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -9,21 +9,44 @@ import numpy as np
 from tinyseq.engine import Tensor, make_tensor
 from tinyseq.errors import DataError
 
-MAX_VALUES = 2**28
-"""The values that one output of a node may have: a gigabyte of float32."""
-
 Array = np.ndarray[Any, Any]
 Run = Callable[[Any, Sequence[Tensor]], list[Tensor]]
 """run(graph, inputs) -> outputs, for the body of a loop, which sees the values around it."""
+
+
+class Budget:
+    """What one call of a graph may compute: as much as its inputs and weights give cause for.
+
+    So no small file asks for all memory, or all time; what is large itself may make what is large.
+    """
+
+    def __init__(self, given: int, held: int) -> None:
+        self.nodes = 50_000 + 1_000 * given
+        self.values = 2**25 + 10_000 * (given + held)
+
+    def count(self, nodes: int, values: int = 0) -> None:
+        """Take what a node makes. Raises DataError where nothing is left."""
+        self.nodes -= nodes
+        self.values -= values
+        if self.nodes < 0 or self.values < 0:
+            what = "nodes" if self.nodes < 0 else "values"
+            raise DataError(f"The graph makes more {what} than its inputs and weights give cause for.")
 
 
 class Call:
     """One node, with its inputs in order (None for those left out)."""
 
     def __init__(
-        self, op: str, inputs: list[Tensor | None], attributes: dict[str, Any], outputs: int, run: Run
+        self,
+        op: str,
+        inputs: list[Tensor | None],
+        attributes: dict[str, Any],
+        outputs: int,
+        run: Run,
+        budget: Budget,
     ) -> None:
         self.op, self.inputs, self.attributes, self.outputs, self.run = op, inputs, attributes, outputs, run
+        self.budget = budget
 
     def __getitem__(self, k: int) -> Tensor:
         """Input k. Raises DataError where it was left out."""
@@ -61,19 +84,16 @@ class Call:
         given = self.attr(name)
         return None if given is None else tuple(int(a) for a in given)
 
+    def bounded(self, shape: Sequence[int]) -> tuple[int, ...]:
+        """A shape to be made. Raises DataError for one that is none, or more than the call may make."""
+        if any(n < 0 for n in shape) or math.prod(shape) > self.budget.values:
+            raise DataError(f"{self.op} would make the shape {tuple(shape)[:8]}: more than is left to make.")
+        return tuple(shape)
+
 
 def constant(array: Any) -> Tensor:
     """An array as a constant, in its own dtype."""
     return make_tensor(np.asarray(array), None)
-
-
-def bounded(op: str, shape: Sequence[int]) -> tuple[int, ...]:
-    """A shape. Raises DataError for one that is none, or far more than any model holds."""
-    if any(n < 0 for n in shape) or math.prod(shape) > MAX_VALUES:
-        raise DataError(
-            f"{op} would make the shape {tuple(shape)[:8]}: a node makes up to {MAX_VALUES:,} values."
-        )
-    return tuple(shape)
 
 
 def axis_of(call: Call, default: int, ndim: int) -> int:

@@ -7,9 +7,7 @@ import numpy as np
 from tinyseq import ops
 from tinyseq.engine import Tensor
 from tinyseq.errors import DataError
-from tinyseq.interop.onnx.reading.call import Call, bounded, constant
-
-MAX_TURNS = 100_000
+from tinyseq.interop.onnx.reading.call import Call, constant
 
 
 def either(c: Call) -> Any:
@@ -20,19 +18,17 @@ def either(c: Call) -> Any:
 def loop(c: Call) -> Any:
     """Loop: a graph as often as it says, and as a count says."""
     body, most, go = c.attr("body"), c.get(0), c.get(1)
-    turns = MAX_TURNS + 1 if most is None else int(most.numpy().item())
+    turns = None if most is None else int(most.numpy().item())
     on = go is None or bool(go.numpy().item())
     carried = [c[k] for k in range(2, len(c.inputs))]
     count, gathered = len(carried), list[list[Tensor]]()
     turn = 0
-    while on and turn < turns:
-        if turn >= MAX_TURNS:
-            raise DataError(f"Loop goes on after {MAX_TURNS:,} turns.")
+    while on and (turns is None or turn < turns):  # each of which counts as a node
         outputs = c.run(body, [constant(np.array(turn, np.int64)), constant(np.array(True)), *carried])
         on = bool(outputs[0].numpy().item())
         carried = outputs[1 : 1 + count]
         gathered.append(outputs[1 + count :])
-        bounded(c.op, [len(gathered) * sum(y.size for y in gathered[-1])])
+        c.bounded([len(gathered) * sum(y.size for y in gathered[-1])])
         turn += 1
     if not gathered and c.outputs > count:
         raise DataError("Loop with outputs of its turns has none.")
@@ -60,7 +56,7 @@ def scan_nodes(c: Call) -> Any:
         outputs = c.run(body, [*states, *[x[k] for x, k in zip(xs, at, strict=True)]])
         states = outputs[:count]
         gathered.append(outputs[count:])
-        bounded(c.op, [steps * sum(y.size for y in gathered[-1])])
+        c.bounded([steps * sum(y.size for y in gathered[-1])])
     columns = [list(column) for column in zip(*gathered, strict=True)]
     stacked = [ops.stack(col[::-1] if back else col) for col, back in zip(columns, turned, strict=True)]
     return (*states, *stacked)

@@ -1,26 +1,21 @@
 """An ONNX graph as a Module: checked before anything runs, its floating weights Parameters."""
 
-import itertools
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tinyseq.engine import Tensor
-from tinyseq.errors import DataError, TinyseqError
+from tinyseq.errors import DataError, TinyseqError, brief, near
 from tinyseq.interop.onnx.graph import library
 from tinyseq.interop.onnx.reading import control, losses, recurrences
-from tinyseq.interop.onnx.reading.call import Call, constant
+from tinyseq.interop.onnx.reading.call import Budget, Call, constant
 from tinyseq.interop.onnx.reading.growth import check_growth
 from tinyseq.interop.onnx.reading.nodes import NODES
 from tinyseq.interop.onnx.reading.parse import Body, parsed
 from tinyseq.nn.module import Module, Parameter
-from tinyseq.registry.annotations import brief, near
-
-MAX_NODES = 10_000_000
-"""How many nodes one call computes, in loops inside each other as well."""
 
 ALL: dict[str, Callable[[Call], Any]] = {
     **NODES,
@@ -101,24 +96,25 @@ class OnnxModel(Module):
             if wanted[name] is not None and tensor.dtype != wanted[name]:
                 raise DataError(f"Input {name} takes {wanted[name]}, not {tensor.dtype}.")
             values[name] = tensor
+        held = sum(array.size for array in self.graph.held.values())
+        budget = Budget(sum(values[name].size for name in given), held)
         with np.errstate(all="ignore"):
-            return dict(zip(self.graph.outputs, _run(self.graph, values, itertools.count()), strict=True))
+            return dict(zip(self.graph.outputs, _outputs_of(self.graph, values, budget), strict=True))
 
 
-def _run(graph: Body, values: dict[str, Tensor], done: Iterator[int]) -> list[Tensor]:
-    """The outputs of a graph among `values`, which are added to; `done` counts nodes."""
+def _outputs_of(graph: Body, values: dict[str, Tensor], budget: Budget) -> list[Tensor]:
+    """The outputs of a graph among `values`, which are added to."""
 
     def inside(body: Body, given: Sequence[Tensor]) -> list[Tensor]:
+        budget.count(1)
         if len(body.inputs) != len(given):
             raise DataError(f"a graph inside takes {len(body.inputs)} inputs, not {len(given)}.")
         held = {name: constant(array) for name, array in body.held.items()}
-        return _run(body, {**values, **held, **dict(zip(body.inputs, given, strict=True))}, done)
+        return _outputs_of(body, {**values, **held, **dict(zip(body.inputs, given, strict=True))}, budget)
 
     for node in graph.nodes:
         inputs = [values[name] if name else None for name in node.inputs]
-        call = Call(node.op, inputs, node.attributes, len(node.outputs), inside)
-        if next(done) >= MAX_NODES:
-            raise DataError(f"The graph computes more than {MAX_NODES:,} nodes.")
+        call = Call(node.op, inputs, node.attributes, len(node.outputs), inside, budget)
         try:
             check_growth(call)
             found = ALL[node.op](call)
@@ -131,6 +127,7 @@ def _run(graph: Body, values: dict[str, Tensor], done: Iterator[int]) -> list[Te
         results = found if isinstance(found, tuple) else (found,)
         if len(results) < len(node.outputs):
             raise DataError(f"Node {node.name}, {node.op}, has no output {len(results)}.")
-        for name, value in zip(node.outputs, results, strict=False):
-            values[name] = value if isinstance(value, Tensor) else constant(value)
+        tensors = [value if isinstance(value, Tensor) else constant(value) for value in results]
+        budget.count(1, sum(tensor.size for tensor in tensors))
+        values.update(zip(node.outputs, tensors, strict=False))
     return [values[name] for name in graph.outputs]

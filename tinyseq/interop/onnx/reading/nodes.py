@@ -10,7 +10,9 @@ import numpy as np
 from tinyseq import ops
 from tinyseq.engine import Tensor
 from tinyseq.errors import DataError
+from tinyseq.interop.onnx.reading import activations
 from tinyseq.interop.onnx.reading.call import Call, axis_of, constant
+from tinyseq.interop.onnx.reading.indexing import INDEXING
 from tinyseq.interop.onnx.reading.shapes import SHAPES
 
 Op = Callable[[Call], Any]
@@ -47,6 +49,20 @@ def _power(c: Call) -> Any:
     return ops.power(a, b.astype(a.dtype) if b.dtype != a.dtype else b)
 
 
+def _rounded(function: Callable[[Any], Any]) -> Op:
+    """Whole numbers do not move with what they are made of, so no gradient passes."""
+    return lambda c: constant(function(c[0].numpy()))
+
+
+def _mod(c: Call) -> Any:
+    """What is left by a division: of the divisor's sign, or with fmod of the dividend's."""
+    a, b = c[0], c[1]
+    whole, left = (np.trunc, np.fmod) if c.attr("fmod", 0) else (np.floor, np.mod)
+    if a.requires_grad or b.requires_grad:
+        return a - b * constant(whole(a.numpy() / b.numpy()))
+    return constant(left(a.numpy(), b.numpy()))
+
+
 def _mean(c: Call) -> Any:
     return functools.reduce(ops.add, c.all) * (1 / len(c.inputs))
 
@@ -58,25 +74,6 @@ def _clip(c: Call) -> Any:
         if limit is not None:
             x = bound(x, limit)
     return x
-
-
-def _elu(c: Call) -> Any:
-    x, alpha = c[0], float(c.attr("alpha", 1.0))
-    return ops.where(x > 0, x, alpha * ops.expm1(ops.minimum(x, 0.0)))
-
-
-def _hard_sigmoid(c: Call) -> Any:
-    return ops.clip(c[0] * float(c.attr("alpha", 0.2)) + float(c.attr("beta", 0.5)), 0, 1)
-
-
-def _leaky(c: Call) -> Any:
-    x = c[0]
-    return ops.where(x >= 0, x, x * float(c.attr("alpha", 0.01)))
-
-
-def _thresholded(c: Call) -> Any:
-    x = c[0]
-    return ops.where(x > float(c.attr("alpha", 1.0)), x, 0.0)
 
 
 def _is_inf(c: Call) -> Any:
@@ -200,6 +197,37 @@ def _layer_normalization(c: Call) -> Any:
     return (y if bias is None else y + bias, centre, over)[: c.outputs]
 
 
+def _rms_normalization(c: Call) -> Any:
+    x, axis = c[0], axis_of(c, -1, c[0].ndim)
+    squares = ops.mean(ops.square(x), tuple(range(axis, x.ndim)), keepdims=True)
+    return x / ops.sqrt(squares + float(c.attr("epsilon", 1e-5))) * c[1]
+
+
+def _batch_normalization(c: Call) -> Any:
+    """By the statistics that the file holds."""
+    if c.attr("training_mode", 0):
+        raise DataError("BatchNormalization in training mode: export the model in evaluation mode.")
+    x = c[0]
+    shape = (-1, *[1] * (x.ndim - 2))
+    scale, bias, mean, variance = (c[k].reshape(shape) for k in range(1, 5))
+    return (x - mean) / ops.sqrt(variance + float(c.attr("epsilon", 1e-5))) * scale + bias
+
+
+def _lp_normalization(c: Call) -> Any:
+    """Divided by the norm along an axis; what is 0 stays 0."""
+    x, axis, p = c[0], axis_of(c, -1, c[0].ndim), int(c.attr("p", 2))
+    if p not in (1, 2):
+        raise DataError(f"LpNormalization is read with p of 1 and 2, not {p}.")
+    power = ops.abs(x) if p == 1 else ops.square(x)
+    total = ops.sum(power, axis, keepdims=True)
+    total = ops.where(total == 0, 1.0, total)
+    return x / (total if p == 1 else ops.sqrt(total))
+
+
+def _einsum(c: Call) -> Any:
+    return ops.einsum(c.attr("equation", ""), *c.all)
+
+
 def _gemm(c: Call) -> Any:
     a, b = (ops.transpose(v) if c.attr(t, 0) else v for v, t in ((c[0], "transA"), (c[1], "transB")))
     y = float(c.attr("alpha", 1.0)) * (a @ b)
@@ -213,13 +241,13 @@ def _where(c: Call) -> Any:
 
 NODES: dict[str, Op] = {
     "Abs": _unary(ops.abs), "Exp": _unary(ops.exp), "Log": _unary(ops.log), "Neg": _unary(ops.negative),
-    "Relu": _unary(ops.relu), "Sigmoid": _unary(ops.sigmoid), "Sign": _unary(ops.sign),
-    "Softplus": _unary(ops.softplus), "Softsign": _unary(lambda x: x / (1 + ops.abs(x))),
-    "Sin": _unary(ops.sin), "Cos": _unary(ops.cos), "Erf": _unary(ops.erf),
-    "Sqrt": _unary(ops.sqrt), "Tanh": _unary(ops.tanh), "Reciprocal": _unary(lambda x: 1 / x),
+    "Sign": _unary(ops.sign), "Sqrt": _unary(ops.sqrt), "Reciprocal": _unary(lambda x: 1 / x),
+    "Sin": _unary(ops.sin), "Cos": _unary(ops.cos), "Tan": _unary(lambda x: ops.sin(x) / ops.cos(x)),
+    "Sinh": _unary(lambda x: (ops.expm1(x) - ops.expm1(-x)) / 2), "Erf": _unary(ops.erf),
+    "Cosh": _unary(lambda x: (ops.exp(x) + ops.exp(-x)) / 2),
+    "Floor": _rounded(np.floor), "Ceil": _rounded(np.ceil), "Round": _rounded(np.round), "Mod": _mod,
     "Not": _unary(ops.logical_not), "Identity": _unary(lambda x: x), "IsInf": _is_inf,
     "IsNaN": _unary(lambda x: constant(np.isnan(x.numpy()))),
-    "Elu": _elu, "HardSigmoid": _hard_sigmoid, "LeakyRelu": _leaky, "ThresholdedRelu": _thresholded,
     "Add": _binary(ops.add), "Sub": _binary(ops.subtract), "Mul": _binary(ops.multiply), "Div": _divide,
     "Pow": _power, "MatMul": _binary(ops.matmul), "Equal": _binary(ops.equal),
     "Greater": _binary(ops.greater), "GreaterOrEqual": _binary(ops.greater_equal),
@@ -229,7 +257,8 @@ NODES: dict[str, Op] = {
     "CastLike": lambda c: _as(c[0], c[1].dtype), "Dropout": _dropout, "Where": _where, "Gemm": _gemm,
     "Softmax": lambda c: ops.softmax(c[0], axis_of(c, -1, c[0].ndim)),
     "LogSoftmax": lambda c: ops.log_softmax(c[0], axis_of(c, -1, c[0].ndim)),
-    "LayerNormalization": _layer_normalization,
+    "LayerNormalization": _layer_normalization, "RMSNormalization": _rms_normalization,
+    "BatchNormalization": _batch_normalization, "LpNormalization": _lp_normalization, "Einsum": _einsum,
     "ReduceSum": _reduction(_sum), "ReduceMean": _reduction(ops.mean),
     "ReduceProd": _reduction(_product),
     "ReduceMax": _reduction(ops.max, -np.inf), "ReduceMin": _reduction(ops.min, np.inf),
@@ -239,5 +268,5 @@ NODES: dict[str, Op] = {
     "ReduceLogSum": _reduction(lambda x, a, *, keepdims: ops.log(_sum(x, a, keepdims=keepdims))),
     "ReduceLogSumExp": _reduction(_log_sum_exp, -np.inf),
     "ArgMax": _arg(np.argmax), "ArgMin": _arg(np.argmin),
-    **SHAPES,
+    **activations.NODES, **SHAPES, **INDEXING,
 }  # fmt: skip

@@ -3,13 +3,12 @@
 from collections.abc import Container
 from typing import Any, NamedTuple
 
-from tinyseq.errors import DataError
+from tinyseq.errors import DataError, brief, near
 from tinyseq.interop.onnx.reading.nodes import dtype_of
-from tinyseq.registry.annotations import brief, near
 
-SINCE = {"Softmax": 13, "LogSoftmax": 13, "Scan": 9, "Not": 1}
-OLDEST = 7
-"""The opset from which on a node means what is read here: SINCE for those named, OLDEST for all others."""
+SINCE = {"Softmax": 13, "LogSoftmax": 13, "Scan": 9, "BatchNormalization": 9, "Not": 1}
+OLDEST, NEWEST = 7, 28
+"""The opsets in which a node means what is read here; for those named, SINCE another one."""
 
 MAX_DEPTH = 16  # of graphs inside graphs
 
@@ -38,6 +37,10 @@ def parsed(proto: Any, ops: Container[str]) -> Body:
     versions = [o.version for o in proto.opset_import if o.domain in ("", "ai.onnx")]
     if not versions:
         raise DataError("It does not say of which opset it is.")
+    if max(versions) > NEWEST:
+        raise DataError(
+            f"It is of opset {max(versions)}, and opsets up to {NEWEST} are read: convert the file."
+        )
     return _Parser(max(versions), ops).body(proto.graph, frozenset(), 0)
 
 
@@ -121,5 +124,7 @@ def _array(tensor: Any) -> Any:
 
 
 def _described(value: Any) -> Any:
+    if value.type.WhichOneof("value") not in (None, "tensor_type"):
+        raise DataError(f"Input {brief(value.name)} is a sequence, a map or optional, and Tensors are read.")
     code = value.type.tensor_type.elem_type
     return dtype_of(f"Input {brief(value.name)}", code) if code else None

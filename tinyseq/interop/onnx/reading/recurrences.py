@@ -1,6 +1,5 @@
 """ONNX's RNN, GRU and LSTM as steps, run over whole batches by tinyseq's scan."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -8,25 +7,13 @@ import numpy as np
 from tinyseq import ops
 from tinyseq.engine import Tensor
 from tinyseq.errors import DataError
+from tinyseq.interop.onnx.reading.activations import OF_RECURRENCES
 from tinyseq.interop.onnx.reading.call import Call, constant
 from tinyseq.nn.module import Module
 from tinyseq.scan import scan
 from tinyseq.sequences import Sequences
 
-# name: how many of alpha and beta it has, their defaults, f(x, alpha, beta)
-_ACTIVATIONS: dict[str, tuple[int, float, float, Callable[[Any, float, float], Any]]] = {
-    "relu": (0, 0.0, 0.0, lambda x, a, b: ops.relu(x)),
-    "tanh": (0, 0.0, 0.0, lambda x, a, b: ops.tanh(x)),
-    "sigmoid": (0, 0.0, 0.0, lambda x, a, b: ops.sigmoid(x)),
-    "softsign": (0, 0.0, 0.0, lambda x, a, b: x / (1 + ops.abs(x))),
-    "softplus": (0, 0.0, 0.0, lambda x, a, b: ops.softplus(x)),
-    "affine": (2, 1.0, 0.0, lambda x, a, b: a * x + b),
-    "scaledtanh": (2, 1.0, 1.0, lambda x, a, b: a * ops.tanh(b * x)),
-    "hardsigmoid": (2, 0.2, 0.5, lambda x, a, b: ops.clip(a * x + b, 0, 1)),
-    "leakyrelu": (1, 0.01, 0.0, lambda x, a, b: ops.where(x >= 0, x, a * x)),
-    "thresholdedrelu": (1, 1.0, 0.0, lambda x, a, b: ops.where(x > a, x, 0.0)),
-    "elu": (1, 1.0, 0.0, lambda x, a, b: ops.where(x > 0, x, a * ops.expm1(ops.minimum(x, 0.0)))),
-}
+_ACTIVATIONS = {name.lower(): found for name, found in OF_RECURRENCES.items()}  # in any case, as in files
 
 
 class Step(Module):
@@ -122,20 +109,20 @@ class Options:
 
 def rnn(c: Call) -> Any:
     """RNN: f = Tanh."""
-    return _run(c, Options(c, 1, ("Tanh",)), "rnn")
+    return _all_directions(c, Options(c, 1, ("Tanh",)), "rnn")
 
 
 def gru(c: Call) -> Any:
     """GRU: f = Sigmoid, g = Tanh."""
-    return _run(c, Options(c, 3, ("Sigmoid", "Tanh")), "gru")
+    return _all_directions(c, Options(c, 3, ("Sigmoid", "Tanh")), "gru")
 
 
 def lstm(c: Call) -> Any:
     """LSTM: f = Sigmoid, g = Tanh, h = Tanh."""
-    return _run(c, Options(c, 4, ("Sigmoid", "Tanh", "Tanh")), "lstm")
+    return _all_directions(c, Options(c, 4, ("Sigmoid", "Tanh", "Tanh")), "lstm")
 
 
-def _run(c: Call, options: Options, kind: str) -> Any:
+def _all_directions(c: Call, options: Options, kind: str) -> Any:
     """Every direction, and the outputs put together as the node's layout wants them."""
     x = c[0] if options.batchwise else ops.swapaxes(c[0], 0, 1)  # (batch, time, input)
     _check(c, options, x)
@@ -150,7 +137,7 @@ def _run(c: Call, options: Options, kind: str) -> Any:
     ys, finals = [], []
     for d, reverse in enumerate(options.reverse):
         step = _step(c, options, d)
-        state = _first(c, options, d, batch, x.dtype, kind)
+        state = _initial_state(c, options, d, batch, x.dtype, kind)
         found, final = scan(getattr(step, kind), Sequences.from_padded(x, lengths), state, reverse=reverse)
         y = found.to_padded()
         if y.shape[1] < time:
@@ -193,7 +180,7 @@ def _step(c: Call, options: Options, d: int) -> Step:
     return Step(w, r, biases, None if peepholes is None else peepholes[d], options)
 
 
-def _first(c: Call, options: Options, d: int, batch: int, dtype: Any, kind: str) -> Any:
+def _initial_state(c: Call, options: Options, d: int, batch: int, dtype: Any, kind: str) -> Any:
     """The state of one direction before its first step."""
 
     def part(k: int) -> Any:

@@ -1,4 +1,4 @@
-"""Nodes that make and rearrange values, in tinyseq's ops."""
+"""Nodes that make values and rearrange them, whatever they are, in tinyseq's ops."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +7,7 @@ import numpy as np
 
 from tinyseq import ops
 from tinyseq.errors import DataError
-from tinyseq.interop.onnx.reading.call import Call, axis_of, bounded, constant
+from tinyseq.interop.onnx.reading.call import Call, axis_of, constant
 
 
 def _reshape(c: Call) -> Any:
@@ -29,8 +29,8 @@ def _flatten(c: Call) -> Any:
 
 
 def _expand(c: Call) -> Any:
-    shape = np.broadcast_shapes(c[0].shape, bounded(c.op, c.ints(1)))
-    return ops.broadcast_to(c[0], bounded(c.op, shape))
+    shape = np.broadcast_shapes(c[0].shape, c.bounded(c.ints(1)))
+    return ops.broadcast_to(c[0], c.bounded(shape))
 
 
 def _shape(c: Call) -> Any:
@@ -83,60 +83,6 @@ def _split(c: Call) -> Any:
     return tuple(ops.split(x, np.cumsum(parts)[:-1].tolist(), axis=axis))
 
 
-def _gather(c: Call) -> Any:
-    x, axis = c[0], axis_of(c, 0, c[0].ndim)
-    return ops.take(x, _indices(c, c[1].numpy(), x.shape[axis]), axis=axis)
-
-
-def _indices(c: Call, found: Any, size: int) -> Any:
-    """Indices counted from the front. Raises DataError for one that is outside."""
-    if found.dtype.kind not in "iu" or (found.size and not (-size <= found.min() <= found.max() < size)):
-        raise DataError(f"{c.op} has an index outside of an axis of {size}.")
-    return constant(np.where(found < 0, found + size, found).astype(np.int64))
-
-
-def _gather_elements(c: Call) -> Any:
-    x, axis = c[0], axis_of(c, 0, c[0].ndim)
-    index = _indices(c, c[1].numpy(), x.shape[axis])
-    cut = tuple([slice(None) if i == axis else slice(0, n) for i, n in enumerate(index.shape)])
-    return ops.take_along_axis(ops.getitem(x, cut), index, axis=axis)
-
-
-def _gather_nd(c: Call) -> Any:
-    """As one gather of rows from the axes that are named, flattened."""
-    x, index, batch = c[0], c[1].numpy(), int(c.attr("batch_dims", 0))
-    depth = index.shape[-1]
-    named = x.shape[batch : batch + depth]
-    each = [_indices(c, index[..., k], n).numpy() for k, n in enumerate(named)]
-    where = np.ravel_multi_index(each, named) if named else np.zeros(index.shape[:-1], np.int64)
-    rows, size = int(np.prod(x.shape[:batch], dtype=np.int64)), int(np.prod(named, dtype=np.int64))
-    where = where.reshape(rows, -1) + np.arange(rows)[:, None] * size
-    flat = x.reshape((rows * size, *x.shape[batch + depth :]))
-    found = ops.take(flat, constant(where.reshape(-1)), axis=0)
-    return found.reshape((*index.shape[:-1], *x.shape[batch + depth :]))
-
-
-def _scatter_elements(c: Call) -> Any:
-    """Updates put where an index along one axis says, or added there."""
-    x, updates, axis, how = c[0], c[2], axis_of(c, 0, c[0].ndim), c.attr("reduction", "none")
-    if how not in ("none", "add"):
-        raise DataError(f"ScatterElements is read with the reductions none and add, not {how!r}.")
-    index = _indices(c, c[1].numpy(), x.shape[axis]).numpy()
-    if index.shape != updates.shape or any(n > m for n, m in zip(index.shape, x.shape, strict=True)):
-        raise DataError(f"ScatterElements of {updates.shape} by {index.shape} into {x.shape}.")
-    place = list(np.indices(index.shape))
-    place[axis] = index
-    where = np.ravel_multi_index(place, x.shape).reshape(-1)
-    flat = updates.reshape(-1)
-    if how == "add":
-        added = ops.add_at(flat, constant(where), axis=0, size=x.size)
-        return x + added.reshape(x.shape)
-    source = np.full(x.size, -1)
-    source[where] = np.arange(len(where))
-    put = ops.take(flat, constant(source.clip(0)), axis=0) if len(where) else x.reshape(-1)
-    return ops.where(constant(source >= 0), put, x.reshape(-1)).reshape(x.shape)
-
-
 def _trilu(c: Call) -> Any:
     k = 0 if c.get(1) is None else c.ints(1)[0]
     x = c[0]
@@ -165,32 +111,51 @@ def _cum_sum(c: Call) -> Any:
     return ops.flip(found, axis) if c.attr("reverse", 0) else found
 
 
-def _top_k(c: Call) -> Any:
-    """The largest or smallest along an axis, sorted; of equal ones the first."""
-    x, (count,), axis = c[0], c.ints(1), axis_of(c, -1, c[0].ndim)
-    if not 0 <= count <= x.shape[axis]:
-        raise DataError(f"TopK of {count} from an axis of {x.shape[axis]}.")
-    values = x.numpy()
-    if c.attr("largest", 1):  # stable from the end, and then turned, keeps the first of equal ones first
-        order = x.shape[axis] - 1 - np.flip(np.argsort(np.flip(values, axis), axis, kind="stable"), axis)
-    else:
-        order = np.argsort(values, axis, kind="stable")
-    index = constant(np.take(order, range(count), axis).astype(np.int64))
-    return ops.take_along_axis(x, index, axis=axis), index
+def _tile(c: Call) -> Any:
+    x, times = c[0], c.ints(1)
+    if len(times) != x.ndim or min(times, default=0) < 0:
+        raise DataError(f"Tile of {x.shape} by {times[:8]}.")
+    c.bounded([n * t for n, t in zip(x.shape, times, strict=True)])
+    return ops.tile(x, times)
+
+
+def _pad(c: Call) -> Any:
+    """A constant around, or values of x again; a negative width cuts off."""
+    x, widths, mode = c[0], c.axes(1, "pads") or (), c.attr("mode", "constant")
+    axes = [a % x.ndim for a in c.axes(3) or range(x.ndim)]
+    if len(widths) != 2 * len(axes) or mode not in ("constant", "reflect", "edge", "wrap"):
+        raise DataError(f"Pad of {x.shape} by {list(widths)[:8]}, mode {mode!r}.")
+    around = [(0, 0)] * x.ndim
+    for k, axis in enumerate(axes):
+        around[axis] = widths[k], widths[k + len(axes)]
+    c.bounded([max(n + a + b, 0) for n, (a, b) in zip(x.shape, around, strict=True)])
+    cut = [slice(max(-a, 0), n - max(-b, 0)) for n, (a, b) in zip(x.shape, around, strict=True)]
+    x, around = x[tuple(cut)], [(max(a, 0), max(b, 0)) for a, b in around]
+    if mode == "constant":
+        value = c.get(2)
+        fill = c.attr("value", 0.0) if value is None else value.numpy().item()
+        if x.dtype.kind != "f":
+            return constant(np.pad(x.numpy(), around, constant_values=fill))
+        return ops.pad(x, around, constant_values=fill)
+    for axis, width in enumerate(around):
+        if any(width):
+            modes: Any = mode
+            x = ops.take(x, constant(np.pad(np.arange(x.shape[axis]), width, mode=modes)), axis=axis)
+    return x
 
 
 def _range(c: Call) -> Any:
     start, limit, delta = (c[k].numpy().item() for k in range(3))
     if delta == 0 or not np.isfinite([start, limit, delta]).all():
         raise DataError(f"Range from {start} to {limit} by {delta} has no end.")
-    bounded(c.op, [max(int(np.ceil((limit - start) / delta)), 0)])
+    c.bounded([max(int(np.ceil((limit - start) / delta)), 0)])
     values: Any = np.arange(start, limit, delta)
     return constant(values.astype(c[0].dtype))
 
 
 def _constant_of_shape(c: Call) -> Any:
     value = c.attr("value", np.zeros(1, np.float32))
-    return constant(np.full(bounded(c.op, c.ints(0)), value.reshape(-1)[0], value.dtype))
+    return constant(np.full(c.bounded(c.ints(0)), value.reshape(-1)[0], value.dtype))
 
 
 def _constant(c: Call) -> Any:
@@ -222,8 +187,7 @@ SHAPES: dict[str, Callable[[Call], Any]] = {
     "Reshape": _reshape, "Flatten": _flatten, "Expand": _expand, "Shape": _shape,
     "Size": lambda c: constant(np.array(c[0].size, np.int64)), "Squeeze": _squeeze,
     "Unsqueeze": _unsqueeze, "Transpose": _transpose, "Concat": _concat, "Slice": _slice, "Split": _split,
-    "Gather": _gather, "GatherElements": _gather_elements, "GatherND": _gather_nd, "Range": _range,
-    "TopK": _top_k, "Trilu": _trilu, "CumSum": _cum_sum,
-    "ScatterElements": _scatter_elements,
+    "Range": _range,
+    "Trilu": _trilu, "CumSum": _cum_sum, "Tile": _tile, "Pad": _pad,
     "ConstantOfShape": _constant_of_shape, "Constant": _constant, "ReverseSequence": _reverse_sequence,
 }  # fmt: skip

@@ -64,7 +64,7 @@ class KernelText:
                 outer = self.f.keys[loop_key] = self.f.name(("loop", loop_key), wish)
                 first = f"(at[{len(self.f.keys)}] + row)"
             else:
-                outer, first = self.emitter.whole(place, shape, wish.upper(), self.f), "row"
+                outer, first = self.emitter.whole(place, shape, wish.upper(), self.f), "(long long)row"
             self.rows.append((f"{TYPES[str(store.dtype)]}* {every}", outer))
             self.pointers.append(f"{TYPES[str(store.dtype)]}* {name} = {every} + {first} * {store.width};")
         return self.scope.names[key]
@@ -130,7 +130,7 @@ class KernelText:
         else:
             first = ["int total"]
             walk = ["for (int row = blockIdx.x; row < total; row += gridDim.x) {"]
-        head = f'extern "C" __global__ void __launch_bounds__({self.threads}) {name}('
+        head = f'extern "C" __global__ void __launch_bounds__({self.threads}, 1) {name}('
         lines = [head + ", ".join([*first, *rows, *fixed]) + ") {"]
         lines += [f"    {line}" for line in [f"__shared__ real scratch[{self.threads}];", *walk]]
         lines += [f"        {line}" for line in [*self.pointers, *self.body]]

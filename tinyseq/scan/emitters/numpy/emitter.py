@@ -251,8 +251,8 @@ class Emitter:
     # --- functions
 
     def _forward(self) -> str:
-        f = self._start(True)
-        before = self._take(self._region(Region.BEFORE, f), f)
+        f = self._new_function(True)
+        before = self._with_parameters(self._region(Region.BEFORE, f), f)
         steps = self._region(Region.STEP, f)
         setup, f.parameter_lines = f.parameter_lines, []
         after = self._region(Region.AFTER, f)
@@ -269,7 +269,7 @@ class Emitter:
         return self._define("forward", f, body)
 
     def _backward(self) -> str:
-        f = self._start(False)
+        f = self._new_function(False)
         steps = self._region(Region.BACK_STEP, f)
         setup, f.parameter_lines = f.parameter_lines, []
         rest: list[str] = []
@@ -293,13 +293,13 @@ class Emitter:
         """The lines of one step, for every step."""
         return loop(COMMENTS[region], f.keys, steps, lines)
 
-    def _start(self, is_forward: bool) -> Function:
+    def _new_function(self, is_forward: bool) -> Function:
         f = Function(is_forward)
         for p in self.traced.parameters:
             f.name(("value", p.id), p.name)
         return f
 
-    def _take(self, lines: list[str], f: Function) -> list[str]:
+    def _with_parameters(self, lines: list[str], f: Function) -> list[str]:
         """`lines`, after what they need."""
         taken, f.parameter_lines = f.parameter_lines, []
         return [*taken, *lines]

@@ -4,9 +4,9 @@ from typing import Any
 
 from tinyseq import Loss
 from tinyseq.contracts import Reduction
+from tinyseq.contracts.pairing import check_classes, check_reduction, paired, reduced
 from tinyseq.errors import ConfigError
 from tinyseq.ops import expm1, power, softmax_cross_entropy
-from tinyseq.pairing import check_classes, check_reduction, paired, reduced
 
 
 class FocalLoss(Loss):
