@@ -25,7 +25,7 @@ from tinyseq.nn import Dropout, Embedding, SequenceModel
 from tinyseq.optim import Adam
 from tinyseq.training import Outcome, Trainer, measure
 from tinyseq_recipes.common import losses, show, show_epoch, split
-from tinyseq_recipes.made import questions
+from tinyseq_recipes.made.texts import questions
 
 Pair = tuple[str, str, int]
 

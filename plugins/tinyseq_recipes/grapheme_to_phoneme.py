@@ -11,7 +11,7 @@ import tinyseq
 from tinyseq.data import likely_encoding, read_lines
 from tinyseq.training import Outcome
 from tinyseq_recipes.common import split
-from tinyseq_recipes.made_pairs import spellings
+from tinyseq_recipes.made.pairs import spellings
 from tinyseq_recipes.two_columns import Pair, PairModel, compared, figures, letter_pairs, nearest_answers
 
 

@@ -18,7 +18,7 @@ from tinyseq.nn import Dropout, Linear, SequenceModel, Sequential
 from tinyseq.optim import Adam
 from tinyseq.training import Outcome, Trainer, measure
 from tinyseq_recipes.common import losses, show, show_epoch, split
-from tinyseq_recipes.made_signals import Array, digit_images
+from tinyseq_recipes.made.signals import Array, digit_images
 
 NAMES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 END = "<end>"

@@ -17,7 +17,7 @@ from tinyseq.nn import Embedding, SequenceModel
 from tinyseq.optim import Adam
 from tinyseq.training import Outcome, Trainer
 from tinyseq_recipes.common import losses, names_of, show, show_epoch, split, with_tags
-from tinyseq_recipes.made import names
+from tinyseq_recipes.made.texts import names
 
 END = "<end>"
 

@@ -20,7 +20,7 @@ from tinyseq.nn import Dropout, SequenceModel, Sequential
 from tinyseq.optim import Adam
 from tinyseq.training import Outcome, Trainer, measure
 from tinyseq_recipes.common import losses, show, show_epoch, split
-from tinyseq_recipes.made_signals import Frames, chorales
+from tinyseq_recipes.made.signals import Frames, chorales
 
 LOWEST, KEYS = 21, 88  # the MIDI number of the lowest key of a piano, and how many there are
 

@@ -16,7 +16,7 @@ from tinyseq.nn import Embedding, SequenceModel
 from tinyseq.optim import Adam
 from tinyseq.training import Outcome, Trainer, measure
 from tinyseq_recipes.common import losses, names_of, show, show_epoch, split, with_class
-from tinyseq_recipes.made import names
+from tinyseq_recipes.made.texts import names
 
 
 def names_by_language(

@@ -19,7 +19,7 @@ from tinyseq.nn import Dropout, SequenceModel
 from tinyseq.optim import Adam
 from tinyseq.training import Outcome, Trainer, measure
 from tinyseq_recipes.common import losses, show, show_epoch, split, with_tags
-from tinyseq_recipes.made import Tagged, named_entities
+from tinyseq_recipes.made.texts import Tagged, named_entities
 from tinyseq_recipes.pos_tagging import Tokens
 
 

@@ -25,7 +25,7 @@ from tinyseq.nn import SequenceModel, Sequential
 from tinyseq.optim import Adam
 from tinyseq.training import BatchLoss, Outcome, Trainer
 from tinyseq_recipes.common import Drawn, losses, show, show_epoch
-from tinyseq_recipes.made_signals import Array, characters
+from tinyseq_recipes.made.signals import Array, characters
 
 WAYS = 20
 

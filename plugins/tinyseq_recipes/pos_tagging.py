@@ -22,7 +22,7 @@ from tinyseq.nn import Dropout, Embedding, SequenceModel, TokenFeatures
 from tinyseq.optim import Adam
 from tinyseq.training import Outcome, Trainer, measure
 from tinyseq_recipes.common import losses, show, show_epoch, split, with_tags
-from tinyseq_recipes.made import Tagged, tagged_sentences
+from tinyseq_recipes.made.texts import Tagged, tagged_sentences
 
 
 def pos_tagging(

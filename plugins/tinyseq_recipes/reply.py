@@ -10,7 +10,7 @@ from pathlib import Path
 import tinyseq
 from tinyseq.training import Outcome
 from tinyseq_recipes.common import split
-from tinyseq_recipes.made_pairs import small_talk
+from tinyseq_recipes.made.pairs import small_talk
 from tinyseq_recipes.translation import words
 from tinyseq_recipes.two_columns import PairModel, compared, figures, nearest_answers, read_pairs
 

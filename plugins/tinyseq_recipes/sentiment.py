@@ -16,7 +16,7 @@ from tinyseq.nn import Dropout, Embedding, SequenceModel
 from tinyseq.optim import Adam
 from tinyseq.training import Outcome, Trainer, measure
 from tinyseq_recipes.common import losses, show, show_epoch, split, with_class
-from tinyseq_recipes.made import reviews
+from tinyseq_recipes.made.texts import reviews
 
 MODELS = ("mean", "rnn", "gru", "lstm")
 

@@ -23,7 +23,7 @@ from tinyseq.nn import Dropout, Embedding, SequenceModel
 from tinyseq.optim import Adam
 from tinyseq.training import BatchLoss, Outcome, Trainer, measure
 from tinyseq_recipes.common import losses, show, show_epoch, split
-from tinyseq_recipes.made import utterances
+from tinyseq_recipes.made.texts import utterances
 
 
 class SlotsAndIntent(Head):

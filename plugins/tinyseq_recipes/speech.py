@@ -22,7 +22,7 @@ from tinyseq.nn import Dropout, SequenceModel, Sequential
 from tinyseq.optim import Adam
 from tinyseq.training import Outcome, Trainer, measure
 from tinyseq_recipes.common import Drawn, losses, show, show_epoch
-from tinyseq_recipes.made_signals import Array, spoken_digits
+from tinyseq_recipes.made.signals import Array, spoken_digits
 
 Recording = tuple[Array, int, str]
 Batch = tuple[Sequences, Sequences]

@@ -12,7 +12,7 @@ import tinyseq
 from tinyseq.data import words as words_of
 from tinyseq.training import Outcome
 from tinyseq_recipes.common import split
-from tinyseq_recipes.made_pairs import translations
+from tinyseq_recipes.made.pairs import translations
 from tinyseq_recipes.two_columns import PairModel, compared, figures, nearest_answers, read_pairs
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tinyseq_recipes import grapheme_to_phoneme, image_to_word, made_pairs, music, one_shot, speech
+from tinyseq_recipes import grapheme_to_phoneme, image_to_word, music, one_shot, speech
+from tinyseq_recipes.made import pairs
 from tinyseq_recipes.translation import words
 from tinyseq_recipes.two_columns import letter_pairs, nearest_answers, read_pairs
 
@@ -129,7 +130,7 @@ def test_the_baseline_answers_as_the_most_similar_was_answered() -> None:
 
 
 def test_made_up_sounds_keep_the_rules() -> None:
-    sounds = {"".join(letters): found for letters, found in made_pairs.spellings(3000)}
+    sounds = {"".join(letters): found for letters, found in pairs.spellings(3000)}
     assert len(sounds) == 3000
     for word, found in sounds.items():
         assert len(found) <= len(word)

@@ -3,6 +3,8 @@
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +12,7 @@ import numpy as np
 from tinyseq.backend import to_numpy
 from tinyseq.engine import Tensor
 from tinyseq.sequences import Sequences
+from tinyseq.testing import laws
 
 if TYPE_CHECKING:
     from tinyseq.testing.subject import Subject
@@ -101,21 +104,8 @@ def law(
 @functools.cache
 def laws_of(kind: str) -> tuple[Law, ...]:
     """Every law for components of this kind, by family and number."""
-    from importlib import import_module  # each of these modules needs this one
-
-    for family in (
-        "common",
-        "gradient",
-        "portable",
-        "sequences",
-        "oracles",
-        "loss",
-        "head",
-        "metric",
-        "others",
-        "training",
-    ):
-        import_module(f"tinyseq.testing.laws_{family}")
+    for family in iter_modules(laws.__path__):  # each of them needs this module
+        import_module(f"{laws.__name__}.{family.name}")
     mine = [law for law in LAWS if kind in law.kinds]
     return tuple(sorted(mine, key=lambda law: (law.id[0], int(law.id[1:]))))
 

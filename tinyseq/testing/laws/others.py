@@ -8,8 +8,8 @@ from tinyseq import random
 from tinyseq.engine import Tensor
 from tinyseq.nn import Parameter
 from tinyseq.testing.law import Example, Violation, array, equal, law
-from tinyseq.testing.laws_common import global_randomness
-from tinyseq.testing.laws_gradient import shortened
+from tinyseq.testing.laws.common import global_randomness
+from tinyseq.testing.laws.gradient import shortened
 from tinyseq.testing.rules import check_rule
 from tinyseq.testing.subject import Subject, Undeclared
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from tinyseq_recipes.made import Dice
+from tinyseq_recipes.made.texts import Dice
 
 Pair = tuple[list[str], list[str]]
 

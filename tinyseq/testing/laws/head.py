@@ -10,7 +10,7 @@ from tinyseq.nn import Parameter
 from tinyseq.optim import Adam
 from tinyseq.sequences import Sequences
 from tinyseq.testing.law import TOGETHER, Example, Violation, array, equal, law
-from tinyseq.testing.laws_metric import figures
+from tinyseq.testing.laws.metric import figures
 from tinyseq.testing.plays import make_pair
 from tinyseq.testing.subject import Subject
 

@@ -1,4 +1,4 @@
-"""Made-up data, so that every recipe runs without a file; small worlds in which order matters."""
+"""Made-up texts: names, reviews, sentences with their tags, questions and requests."""
 
 from collections.abc import Sequence
 

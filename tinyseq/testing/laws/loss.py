@@ -7,7 +7,7 @@ import numpy as np
 from tinyseq.engine import Tensor
 from tinyseq.sequences import Layout, Sequences
 from tinyseq.testing.law import SMALL, TOGETHER, DoesNotApply, Example, Violation, array, equal, finite, law
-from tinyseq.testing.laws_common import check_finite
+from tinyseq.testing.laws.common import check_finite
 from tinyseq.testing.plays import leaves_of, make_pair, play, to_parts
 from tinyseq.testing.subject import Subject
 
