@@ -47,6 +47,7 @@ DRIVER = {
     " unsigned int, intptr_t, intptr_t, int)": "launchCooperativeKernel",
     "PyObject *(intptr_t, unsigned int, unsigned int, unsigned int, unsigned int, unsigned int, unsigned int,"
     " unsigned int, intptr_t, intptr_t, intptr_t, int)": "launchKernel",
+    "PyObject *(intptr_t, int, int, int)": "funcSetAttribute",
     "int (int)": "ctxGetDevice",
     "int (int, intptr_t, int)": "funcGetAttribute",
     "int (intptr_t, int, size_t, int)": "occupancyMaxActiveBlocksPerMultiprocessor",

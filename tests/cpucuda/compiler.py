@@ -10,7 +10,8 @@ from .errors import CompilationError
 
 OPTIONS = ("--std=c++17", "-ftz=true", "--ptxas-options=-v")
 _ENTRY = re.compile(
-    r"entry function '(\w+)' for '\w+'.*?(\d+) bytes spill stores, (\d+) bytes spill loads"
+    r"entry function '(\w+)' for '\w+'.*?(\d+) bytes stack frame"
+    r", (\d+) bytes spill stores, (\d+) bytes spill loads"
     r".*?Used (\d+) registers"
     r"(?:.*?, (\d+) bytes smem)?",
 )
@@ -21,6 +22,7 @@ class Usage(NamedTuple):
 
     kernel: str
     registers: int
+    stack_bytes: int
     spilled_bytes: int
     shared_bytes: int
 
@@ -53,8 +55,8 @@ def compile_source(source: str, architecture: str, *options: str) -> list[Usage]
 def _usage(entry: str) -> Usage:
     found = _ENTRY.search(entry)
     assert found, f"ptxas says something new: {entry}"
-    name, stores, loads, registers, shared = found.groups()
-    return Usage(name, int(registers), int(stores) + int(loads), int(shared or 0))
+    name, stack, stores, loads, registers, shared = found.groups()
+    return Usage(name, int(registers), int(stack), int(stores) + int(loads), int(shared or 0))
 
 
 @lru_cache

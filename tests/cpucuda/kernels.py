@@ -12,7 +12,7 @@ INCLUDE = Path(__file__).parent / "include"
 FLAGS = ["-O1", "-w", "-fno-strict-aliasing", "-ffp-contract=off"]
 
 _ENTRY_POINT = re.compile(
-    r'extern\s+"C"\s+(?:__global__\s+void|void\s+__global__)\s+(?:__launch_bounds__\([^)]*\)\s*)?(\w+)\s*\('
+    r'extern\s+"C"\s+(?:__global__\s+void|void\s+__global__)\s+(?:__launch_bounds__\([^)]*\)\s*|[A-Z_]+\s+)?(\w+)\s*\('
 )
 _C_BLOCK = re.compile(r'extern\s+"C"\s*\{(.*)\}', re.S)
 _KERNEL = re.compile(r"__global__\s+void\s+(?:__launch_bounds__\([^)]*\)\s*)?(\w+)\s*\(")

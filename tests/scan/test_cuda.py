@@ -14,9 +14,17 @@ import tinyseq
 from tests.scan import fuzz
 from tinyseq import Tensor, ops
 from tinyseq.scan import Recurrent
+from tinyseq.scan.emitters.cuda.plan import Strategy
 from tinyseq.scan.running.explain import explanation
 from tinyseq.scan.running.program import Program
 
+# Weights in registers, in shared memory and elsewhere; one row and several; one block and clusters.
+STRATEGIES = [
+    Strategy(rows=3),
+    Strategy(cluster=2, rows=2, threads=32, weights=16),
+    Strategy(cluster=4, rows=1, threads=16, weights=0),
+    Strategy(rows=2, threads=32, shared=4000, weights=8),
+]
 Counts = Callable[[], AbstractContextManager[Counter[str]]]
 
 
@@ -41,11 +49,12 @@ def test_kernels_equal_the_tape(first: int, cupy: Any, monkeypatch: pytest.Monke
 
 
 @pytest.mark.usefixtures("schedule")
-def test_in_any_order_of_threads(cupy: Any) -> None:
+@pytest.mark.parametrize("strategy", STRATEGIES, ids=str)
+def test_in_any_order_of_threads(strategy: Strategy, cupy: Any) -> None:
     with tinyseq.use("cupy"):
-        for seed in range(12):
+        for seed in range(6):
             case = fuzz.case(seed)
-            case.options.emitter = "cuda"
+            case.options.emitter, case.options.strategy = "cuda", strategy
             assert max(fuzz.errors(case).values()) < fuzz.TOLERANCE, case.source
 
 

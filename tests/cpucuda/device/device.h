@@ -46,6 +46,7 @@ struct Kernel {
     void (*run)(void** arguments);    // one thread
     void** (*pack)(void** arguments); // a copy of the arguments, for graphs
     bool has_barriers;
+    unsigned max_shared_bytes; // dynamic; more than the default must be asked for
 };
 void run_kernel(const Kernel& kernel, void** arguments, uint3 grid, uint3 block, unsigned shared_bytes);
 

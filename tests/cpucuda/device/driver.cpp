@@ -9,7 +9,8 @@
 using namespace cpucuda;
 
 constexpr char image_prefix[] = "CPUCUDA:"; // + path of a shared object, in place of a cubin
-constexpr unsigned max_threads = 1024, max_block_z = 64, max_grid_yz = 65535, max_shared_bytes = 48 * 1024;
+constexpr unsigned max_threads = 1024, max_block_z = 64, max_grid_yz = 65535, max_shared_bytes = 48 * 1024,
+                   optin_shared_bytes = 163 * 1024;
 
 // cudaDeviceAttr -> value, those of an sm_80; every other attribute is 1.
 static const std::map<int, int> attributes = {
@@ -22,7 +23,7 @@ static const std::map<int, int> attributes = {
     {75, 8},               // ComputeCapabilityMajor
     {76, 0},               // ComputeCapabilityMinor
     {81, 164 * 1024},      // MaxSharedMemoryPerMultiprocessor
-    {97, 163 * 1024},      // MaxSharedMemoryPerBlockOptin
+    {97, optin_shared_bytes}, // MaxSharedMemoryPerBlockOptin
 };
 
 template <class T>
@@ -56,6 +57,16 @@ int dr_funcGetAttribute(int attribute, intptr_t, int) {
     return attribute == 0 ? max_threads : 0; // 0: CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK
 }
 
+PyObject* dr_funcSetAttribute(intptr_t function, int attribute, int value, int) {
+    constexpr int max_dynamic_shared_bytes = 8;
+    if (attribute != max_dynamic_shared_bytes || value < 0 || value > int(optin_shared_bytes)) {
+        PyErr_Format(PyExc_RuntimeError, "CUDA_ERROR_INVALID_VALUE: function attribute %d = %d", attribute, value);
+        return nullptr;
+    }
+    reinterpret_cast<Kernel*>(function)->max_shared_bytes = value;
+    return none();
+}
+
 intptr_t dr_moduleLoadData(PyObject* image, int) {
     char* text;
     Py_ssize_t length;
@@ -83,7 +94,7 @@ intptr_t dr_moduleGetFunction(intptr_t module, PyObject* name, int) {
     }
     auto pack = symbol<void** (*)(void**)>(module, base + "__pack");
     bool has_barriers = *symbol<int*>(module, base + "__has_barriers");
-    return reinterpret_cast<intptr_t>(new Kernel{base, run, pack, has_barriers});
+    return reinterpret_cast<intptr_t>(new Kernel{base, run, pack, has_barriers, max_shared_bytes});
 }
 
 intptr_t dr_moduleGetGlobal(intptr_t module, PyObject* name, int) {
@@ -100,7 +111,7 @@ PyObject* dr_launchKernel(intptr_t function, unsigned grid_x, unsigned grid_y, u
     const size_t threads = static_cast<size_t>(block_x) * block_y * block_z;
     const bool is_empty = !grid_x || !grid_y || !grid_z || !threads;
     const bool is_too_large = threads > max_threads || block_z > max_block_z || grid_y > max_grid_yz ||
-                              grid_z > max_grid_yz || shared_bytes > max_shared_bytes;
+                              grid_z > max_grid_yz || shared_bytes > kernel->max_shared_bytes;
     if (is_empty || is_too_large) {
         PyErr_Format(
             PyExc_RuntimeError,

@@ -2,14 +2,21 @@
 
 from typing import Any
 
+import numpy as np
+
 from tinyseq.backend.symbols import Symbol
 from tinyseq.contracts import Cell
 from tinyseq.engine import Tensor, make_tensor
 from tinyseq.errors import ConfigError
+from tinyseq.scan.emitters.cuda.cards import H200, card_of
+from tinyseq.scan.emitters.cuda.launch import LoopLaunch
+from tinyseq.scan.emitters.cuda.plan import candidates
 from tinyseq.scan.emitters.numpy.emitter import COMMENTS
 from tinyseq.scan.passes.partition import Region
 from tinyseq.scan.running.compiled import program_for
 from tinyseq.scan.running.program import Options, Program
+
+EXAMPLES = (1, 32, 256)  # sizes of batches
 
 
 def explain(step: Any, xs: Any = None, state: Any = None, *, emitter: str = "") -> None:
@@ -38,9 +45,29 @@ def explanation(step: Any, xs: Any = None, state: Any = None, *, emitter: str = 
         parts.append(f"There are no kernels: {program.refusal}.")
     kernels = program.kernel_source
     kernels = kernels[max(kernels.find("\n@kernel"), 0) :]
-    return "\n\n".join(
-        [*parts, *([_title("Kernels") + kernels.rstrip()] if kernels else []), _source(program)]
-    )
+    written = [_title("Kernels") + kernels.rstrip()] if kernels else []
+    return "\n\n".join([*parts, *_plans(program), *written, _source(program)])
+
+
+def _plans(program: Program) -> list[str]:
+    """How loops on a GPU are laid out, and why not otherwise."""
+    loops = [kernel for kernel in program.kernels.values() if isinstance(kernel, LoopLaunch)]
+    if not loops:
+        return []
+    here = program.library is not np
+    card = card_of(program.library) if here else H200
+    lines = []
+    for loop in loops:
+        for batch in EXAMPLES:
+            found, refused = candidates(loop.shape, batch, card)
+            lines.append(f"{loop.name}, {batch} rows: {loop.plan(batch) if here else found[0]}")
+            other = next((p for p in found if p.cluster != found[0].cluster), None)
+            if other is not None:
+                lines.append(
+                    f"    rather than: {other}, about {other.cycles / found[0].cycles:.1f} times a step"
+                )
+        lines += [f"{loop.name}, no {strategy}: {why}" for strategy, why in refused.items()]
+    return [_title(f"Plans of the loops on {card.name}") + "\n".join(lines)]
 
 
 def _title(text: str) -> str:

@@ -12,7 +12,7 @@ from tinyseq.backend.symbols import POINTWISE
 from tinyseq.backend.threads import blas, matmul
 from tinyseq.scan.emitters.cuda.emitter import CudaEmitter
 from tinyseq.scan.emitters.cuda.heavy import refusal
-from tinyseq.scan.emitters.cuda.launch import Module
+from tinyseq.scan.emitters.cuda.plan import Strategy
 from tinyseq.scan.emitters.numba.emitter import NumbaEmitter
 from tinyseq.scan.emitters.numba.kernels import emitter_name, load_kernels
 from tinyseq.scan.emitters.numba.products import BLAS, packed, packing_pays, shares_of
@@ -35,6 +35,7 @@ class Options:
     reuse: bool = True  # one place for several values
     emitter: str = ""  # "numpy", "numba" or "cuda"; chosen by default
     whole: bool = True  # loops that are kernels as a whole
+    strategy: Strategy | None = None  # how CUDA's loops run; chosen by default
 
 
 class Run:
@@ -80,7 +81,7 @@ class Program:
             if chosen == "cuda":
                 emitter = cuda = CudaEmitter(self.schedule, self.storage, groups)
                 self.kernel_source = cuda.kernel_source
-                kernels = dict(Module(cuda.kernel_source, cuda.threads, library).functions)
+                kernels = dict(cuda.launches(library, options.strategy))
             else:
                 emitter = NumbaEmitter(self.schedule, self.storage, groups)
                 self.kernel_source = emitter.kernel_source

@@ -1,12 +1,17 @@
 """The CUDA emitter: loops and groups of elementwise operations as kernels, all else as NumPy's has it.
 
-The loop of a pass is one launch. A block owns a row of the batch and walks through the steps that have it, so
-no block waits for another, and ragged batches need no other code.
+The loop of a pass is one launch. Clusters of blocks own rows of the batch and walk through the steps that
+have them, so no cluster waits for another, and ragged batches need no other code.
 """
+
+from typing import Any
 
 from tinyseq.scan.emitters.cuda.groups import GroupText
 from tinyseq.scan.emitters.cuda.heavy import lines_of
-from tinyseq.scan.emitters.cuda.text import HEADER, KernelText
+from tinyseq.scan.emitters.cuda.launch import Launch, LoopLaunch
+from tinyseq.scan.emitters.cuda.loops import LoopText, loop_header
+from tinyseq.scan.emitters.cuda.plan import Strategy
+from tinyseq.scan.emitters.cuda.text import KernelText, header
 from tinyseq.scan.emitters.numpy.emitter import COMMENTS, Emitter
 from tinyseq.scan.emitters.numpy.source import Function
 from tinyseq.scan.memory.storage import Storage
@@ -19,15 +24,28 @@ class CudaEmitter(Emitter):
 
     def __init__(self, schedule: Schedule, storage: Storage, groups: list[Group]) -> None:
         self.group_of = {o.at: group for group in groups for o in group.operations}
-        self.kernels: dict[str, str] = {}
-        self.threads: dict[str, int] = {}
-        self.loops: dict[Region, KernelText] = {}
+        self.kernels: dict[str, KernelText] = {}
+        self.loops: dict[Region, LoopText] = {}
         floats = [s.dtype for s in schedule.traced.states if s.dtype.kind == "f"]
-        dtype = str([*[g.dtype for g in groups], *floats, "float32"][0])
+        self.dtype = str([*[g.dtype for g in groups], *floats, "float32"][0])
         super().__init__(schedule, storage)
-        c_type = {"float32": "float", "float64": "double"}[dtype]
-        texts = [HEADER.format(dtype=c_type), *self.kernels.values()]
-        self.kernel_source = "\n".join(texts) if self.kernels else ""
+
+    @property
+    def kernel_source(self) -> str:
+        """The kernels, without what all of them stand on."""
+        return "\n".join([kernel.text(name) for name, kernel in self.kernels.items()])
+
+    def launches(self, library: Any, strategy: Strategy | None = None) -> dict[str, Launch | LoopLaunch]:
+        """What the functions call, by name."""
+        found: dict[str, Launch | LoopLaunch] = {}
+        start = header(self.dtype)
+        for name, kernel in self.kernels.items():
+            if isinstance(kernel, LoopText):
+                source = start + loop_header() + kernel.text(name)
+                found[name] = LoopLaunch(name, source, kernel.shape(self.group_of), library, strategy)
+            else:
+                found[name] = Launch(name, start + kernel.text(name), kernel.threads, library)
+        return found
 
     def _lines(self, operation: Operation, f: Function) -> list[str]:
         group, region = self.group_of.get(operation.at), operation.region
@@ -35,7 +53,7 @@ class CudaEmitter(Emitter):
             return []
         if region.in_loop:
             if region not in self.loops:
-                self.loops[region] = KernelText(self, region, f)
+                self.loops[region] = LoopText(self, region, f)
             loop = self.loops[region]
             loop.body += lines_of(loop, operation) if group is None else _whole(GroupText(loop, group))
             return []
@@ -55,7 +73,7 @@ class CudaEmitter(Emitter):
     def _launch(self, kernel: KernelText, wish: str) -> list[str]:
         """The lines that launch a new kernel."""
         name = next(n for n in (wish, *[f"{wish}_{k}" for k in range(2, 999)]) if n not in self.kernels)
-        self.kernels[name], self.threads[name] = kernel.text(name), kernel.threads
+        self.kernels[name] = kernel
         kernel.f.used.add(name)
         return kernel.call(name)
 

@@ -35,7 +35,7 @@ TEXTS = {
 }
 NUMBERS = {"inf": "__int_as_float(0x7f800000)", "-inf": "-__int_as_float(0x7f800000)"}
 NUMBERS["nan"] = "__int_as_float(0x7fffffff)"
-BARRIER = "__syncthreads();"
+BARRIER = "__syncthreads();"  # of a block
 
 
 class GroupText:
@@ -47,6 +47,9 @@ class GroupText:
         self.locals: dict[int, str] = {}
         self.before: list[str] = []  # numbers of the row that are read before anything is written
         self.lines: list[str] = []
+        self.reads: dict[
+            str, str
+        ] = {}  # of the current loop along the row: all of them before its first write
         for phase in range(-1, max(group.phases.values()) + 1):
             self._write([o.value for o in group.operations if group.phases[o.value.id] == phase])
         self.before += [BARRIER] if self.before else []
@@ -56,14 +59,19 @@ class GroupText:
         in_loop = [s for s in values if self.group.in_loop(s)]
         sums = [s for s in in_loop if s.op == "sum"]
         self.lines += [f"real {self._local(s)} = real(0);" for s in sums]
+        self.reads = {}
         body = [line for s in in_loop for line in self._element(s)]
         if in_loop:
-            self.lines += self.kernel.loop(self.group.width, body)
+            reads = [f"const auto {name} = {text};" for text, name in self.reads.items()]
+            self.lines += self.kernel.loop(self.group.width, reads + body)
         for s in in_loop:
             if s.op != "sum":
                 del self.locals[s.id]  # the next loop is at other columns
         for s in sums:
-            self.lines += [f"{self.locals[s.id]} = row_sum({self.locals[s.id]}, scratch);", *self._number(s)]
+            self.lines += [
+                f"{self.locals[s.id]} = {self.kernel.row_sum(self.locals[s.id])};",
+                *self._number(s),
+            ]
         for s in values:
             if not self.group.in_loop(s):
                 self.lines += [self._computed(s), *self._number(s)]
@@ -73,7 +81,8 @@ class GroupText:
         if s.id in self.inner:
             return []
         element = self.kernel.element(s, j="0")
-        return [BARRIER, f"if (threadIdx.x == 0) {element} = {self.locals[s.id]};", BARRIER]
+        wait, one = self.kernel.wait, self.kernel.one_thread
+        return [wait, f"if ({one}) {element} = {self.locals[s.id]};", wait]
 
     def _element(self, s: Symbol) -> list[str]:
         if s.op == "sum":
@@ -82,7 +91,17 @@ class GroupText:
         if s.id not in self.inner:
             lines.append(f"{self._at(s)} = {self.locals[s.id]};")
         totals = [t for t in self.group.totals if t.inputs[0] is s]
-        return lines + [f"{self.kernel.total(t)} += {self.locals[s.id]};" for t in totals]
+        for total in totals:
+            part = self.kernel.total(total)
+            lines.append(f"{part} = {self._read(part, total)} + {self.locals[s.id]};")
+        return lines
+
+    def _read(self, text: str, value: Symbol) -> str:
+        """What is read at a column: compilers cannot move it before a write, which might change it."""
+        if text not in self.reads:
+            wish = self.kernel.emitter.wish_of(value)
+            self.reads[text] = self.kernel.name(("read", self, len(self.lines), text), wish, "_")
+        return self.reads[text]
 
     def _computed(self, s: Symbol) -> str:
         operands = [self._operand(i, s) for i in s.inputs]
@@ -104,9 +123,10 @@ class GroupText:
         if value.op in ("zeros", "ones"):
             return f"real({int(value.op == 'ones')})"
         if not value.is_row:
-            return self._parameter(value)
+            text = self._parameter(value)
+            return self._read(text, value) if self.group.in_loop(user) else text
         if value.width > 1 or root_of(value).id in self.group.phases:
-            return self._at(value)
+            return self._read(self._at(value), value) if self.group.in_loop(user) else self._at(value)
         key = ("number", self, value.id)
         if key not in self.kernel.scope.names:
             name = self.kernel.name(key, self.kernel.emitter.wish_of(value), "_")

@@ -1,10 +1,12 @@
-"""Operations in a loop that belong to no group, on one row: products, joins, copies; and which there are."""
+"""Operations in a loop that belong to no group, on rows: products, joins, copies; and which there are."""
 
 from tinyseq.backend.symbols import Level, Symbol
-from tinyseq.scan.emitters.cuda.text import TYPES, KernelText
+from tinyseq.scan.emitters.cuda.loops import LoopText
+from tinyseq.scan.emitters.cuda.plan import Shape, problem
+from tinyseq.scan.emitters.cuda.text import TYPES
 from tinyseq.scan.memory.places import Place
 from tinyseq.scan.passes.fuse import is_fusable
-from tinyseq.scan.passes.partition import Operation, Schedule
+from tinyseq.scan.passes.partition import Operation, Region, Schedule
 
 
 def refusal(schedule: Schedule) -> str:
@@ -18,7 +20,16 @@ def refusal(schedule: Schedule) -> str:
             return f"{o.value.op}() of {shape} in the loop has no kernel"
     if not dtypes <= set(TYPES) or {"float32", "float64"} <= dtypes:
         return f"kernels are of float32 or of float64, not of {', '.join(sorted(dtypes))}"
-    return ""
+    return next(
+        (text for text in map(_too_wide, (Region.STEP, Region.BACK_STEP), [schedule] * 2) if text), ""
+    )
+
+
+def _too_wide(region: Region, schedule: Schedule) -> str:
+    """Why the products of a loop do not fit on a card; empty if they do."""
+    found = [o.value for o in schedule.within(region) if o.slot is None and o.value.op == "matmul"]
+    shapes = tuple([(s.symbols[0].width, s.width) for s in found])
+    return problem(Shape(shapes, 1, 1, 1, found[0].dtype.itemsize)) if found else ""
 
 
 def _is_known(s: Symbol) -> bool:
@@ -31,7 +42,7 @@ def _is_known(s: Symbol) -> bool:
     return s.op == "copy" or (s.op == "concatenate" and s.ndim == 2)
 
 
-def lines_of(kernel: KernelText, operation: Operation) -> list[str]:
+def lines_of(kernel: LoopText, operation: Operation) -> list[str]:
     """The lines of an operation, or of what is carried to the next step."""
     s, storage = operation.value, kernel.emitter.storage
     if operation.slot is not None:
@@ -47,20 +58,22 @@ def lines_of(kernel: KernelText, operation: Operation) -> list[str]:
             lines += _copied(kernel, part, place.part(start, start + part.width))
             start += part.width
         return lines
+    return _product(kernel, s, place)
+
+
+def _product(kernel: LoopText, s: Symbol, place: Place) -> list[str]:
+    """Every block gets the whole row; each computes its columns."""
     rows, matrix = s.symbols
-    weights = kernel.parameter(matrix)
-    return kernel.loop(
-        s.width,
-        [
-            "real sum = real(0);",
-            f"for (int k = 0; k < {rows.width}; k++)",
-            f"    sum += {kernel.element(rows, j='k')} * {weights}[k * {s.width} + j];",
-            f"{kernel.element(s, place)} = sum;",
-        ],
-    )
+    product = kernel.product(rows.width, s.width, kernel.parameter(matrix))
+    return [
+        *kernel.columns(rows.width, [f"{product}.put(here, j, {kernel.element(rows)});"]),
+        "together();",
+        f"{product}.multiply(here);",
+        *kernel.loop(s.width, [f"{kernel.element(s, place)} = {product}.sum(here, i);"]),
+    ]
 
 
-def _copied(kernel: KernelText, s: Symbol, place: Place) -> list[str]:
+def _copied(kernel: LoopText, s: Symbol, place: Place) -> list[str]:
     """A row at a place, unless it is there already."""
     if s.op not in ("zeros", "ones") and kernel.emitter.storage.place(s) == place:
         return []

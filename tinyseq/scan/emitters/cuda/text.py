@@ -1,46 +1,40 @@
 """The text of one kernel: its arguments, and the rows that its blocks are at."""
 
 import re
+from pathlib import Path
 
 from tinyseq.backend.symbols import Symbol
 from tinyseq.scan.emitters.numpy.emitter import Emitter
 from tinyseq.scan.emitters.numpy.source import Function
-from tinyseq.scan.memory.places import Key, Place, Store
+from tinyseq.scan.memory.places import Place, Store
 from tinyseq.scan.passes.partition import Region
 
 TYPES = {"float32": "float", "float64": "double", "bool": "bool"}
 MOST_THREADS = 512
 MOST_BLOCKS = 2048  # of a kernel that goes through all rows of all steps
+RESERVED = (
+    "row steps table at step scratch real larger smaller here shared begin alive i j together row_sum total"
+)
 
-HEADER = """// Kernels of a compiled step, written by tinyseq. A block owns a row, which no other touches.
-typedef {dtype} real;
 
-__device__ real row_sum(real x, real* scratch) {{
-    scratch[threadIdx.x] = x;
-    __syncthreads();
-    for (int half = blockDim.x / 2; half > 0; half /= 2) {{
-        if (threadIdx.x < half) scratch[threadIdx.x] += scratch[threadIdx.x + half];
-        __syncthreads();
-    }}
-    x = scratch[0];
-    __syncthreads();
-    return x;
-}}
-
-__device__ real larger(real a, real b) {{ return b > a || b != b ? b : a; }}
-__device__ real smaller(real a, real b) {{ return b < a || b != b ? b : a; }}
-"""
+def header(dtype: str) -> str:
+    """What all kernels of a step of this dtype need."""
+    text = Path(__file__).with_name("common.cuh").read_text()
+    return f"typedef {TYPES[dtype]} real;\n{text}"
 
 
 class KernelText:
-    """A kernel while it is written. Lower case: the current row; `_all`: the rows of all steps."""
+    """A kernel while it is written, for the rows of all steps. A block is at one row after another."""
+
+    wait = "__syncthreads();"  # for all threads that share a row
+    one_thread = "threadIdx.x == 0"
 
     def __init__(self, emitter: Emitter, region: Region, f: Function) -> None:
         self.emitter, self.region, self.f = emitter, region, f
         self.scope = Function(f.is_forward)
-        self.scope.used |= {"row", "steps", "table", "at", "step", "scratch", "real", "larger", "smaller"}
+        self.scope.used |= set(RESERVED.split())
         self.body: list[str] = []
-        self.pointers: list[str] = []  # to the current row, set once for each row
+        self.pointers: list[str] = []  # to the current row
         self.rows: list[tuple[str, str]] = []  # parameters that are rows, and the caller's variables
         self.fixed: list[tuple[str, str]] = []  # other parameters, and the caller's variables
         self.totals: list[str] = []  # lines of the caller, after the kernel
@@ -58,16 +52,15 @@ class KernelText:
             wish = self.emitter.wish_of_place(place)
             name = self.name(key, wish, "_row")
             every = self.name(("all", key), wish, "_all")
-            shape = (store.width,)
-            if self.region.in_loop:
-                loop_key: Key = (place, shape)
-                outer = self.f.keys[loop_key] = self.f.name(("loop", loop_key), wish)
-                first = f"(at[{len(self.f.keys)}] + row)"
-            else:
-                outer, first = self.emitter.whole(place, shape, wish.upper(), self.f), "(long long)row"
+            outer, first = self._rows_of(place, wish)
             self.rows.append((f"{TYPES[str(store.dtype)]}* {every}", outer))
             self.pointers.append(f"{TYPES[str(store.dtype)]}* {name} = {every} + {first} * {store.width};")
         return self.scope.names[key]
+
+    def _rows_of(self, place: Place, wish: str) -> tuple[str, str]:
+        """The caller's variable of all rows, and which of them is the current one."""
+        shape = (place.store.width,)
+        return self.emitter.whole(place, shape, wish.upper(), self.f), "(long long)row"
 
     def element(self, symbol: Symbol, place: Place | None = None, j: str = "j") -> str:
         """An element of a row, at column `j` of the symbol; the number of zeros or ones."""
@@ -88,22 +81,20 @@ class KernelText:
         return self.scope.names[key]
 
     def total(self, s: Symbol) -> str:
-        """Where a block sums up its part of a sum over all rows, which the caller adds up."""
+        """Where a sum over all rows is added up: a part for each block or row, which the caller adds up."""
         key = ("total", s.id)
         if key not in self.scope.names:
             width = s.inputs[0].width
             outer = self.f.name(("value", s.id), s.name or "total")
             parts = self.f.name(key, f"{outer}_parts")
-            self.f.parameter_lines.append(f"{parts} = xp.zeros(({self.blocks}, {width}), xp.{s.dtype})")
+            self.f.parameter_lines.append(f"{parts} = xp.zeros(({self.parts}, {width}), xp.{s.dtype})")
             self.totals.append(f"{outer} = {parts}.sum(axis=0)")
             name = self.name(key, outer, "_p")
             self.fixed.append((f"real* {name}", parts))
-        return f"{self.scope.names[key]}[blockIdx.x * {s.inputs[0].width} + j]"
+        return f"{self.scope.names[key]}[{self.part} * {s.inputs[0].width} + j]"
 
-    @property
-    def blocks(self) -> str:
-        """How many blocks it is launched with, in the caller's words."""
-        return "run.rows.batch" if self.region.in_loop else f"min(run.total, {MOST_BLOCKS})"
+    parts = f"min(run.total, {MOST_BLOCKS})"  # how many there are, in the caller's words: a part a block
+    part = "blockIdx.x"
 
     @property
     def threads(self) -> int:
@@ -116,32 +107,26 @@ class KernelText:
         header = f"for (int j = threadIdx.x; j < {width}; j += blockDim.x) {{"
         return [header, *[f"    {line}" for line in lines], "}", "__syncthreads();"]
 
+    def row_sum(self, x: str) -> str:
+        """The sum of `x` over the threads that share a row."""
+        return f"block_sum({x}, scratch)"
+
     def text(self, name: str) -> str:
         """The source of the kernel."""
-        rows, fixed = [p for p, _ in self.rows], [p for p, _ in self.fixed]
-        if self.region.in_loop:  # a block has one row: the same one of every step that has so many
-            first = ["const long long* table", "int steps"]
-            walk = [
-                "const int row = blockIdx.x;",
-                "for (int step = 0; step < steps; step++) {",
-                f"    const long long* at = table + step * {len(rows) + 1};",
-                "    if (row >= at[0]) continue;",
+        given = ["int total", *[p for p, _ in self.rows], *[p for p, _ in self.fixed]]
+        bounds = f"__launch_bounds__({self.threads}, 1)"
+        return "\n".join(
+            [
+                f'extern "C" __global__ void {bounds} {name}({", ".join(given)}) {{',
+                f"    __shared__ real scratch[{self.threads}];",
+                "    for (int row = blockIdx.x; row < total; row += gridDim.x) {",
+                *[f"        {line}" for line in [*self.pointers, *self.body]],
+                "    }",
+                "}\n",
             ]
-        else:
-            first = ["int total"]
-            walk = ["for (int row = blockIdx.x; row < total; row += gridDim.x) {"]
-        head = f'extern "C" __global__ void __launch_bounds__({self.threads}, 1) {name}('
-        lines = [head + ", ".join([*first, *rows, *fixed]) + ") {"]
-        lines += [f"    {line}" for line in [f"__shared__ real scratch[{self.threads}];", *walk]]
-        lines += [f"        {line}" for line in [*self.pointers, *self.body]]
-        return "\n".join([*lines, "    }", "}"]) + "\n"
+        )
 
     def call(self, name: str) -> list[str]:
         """The caller's lines: the launch, and the sums of what blocks have summed up."""
-        fixed = [outer for _, outer in self.fixed]
-        if self.region.in_loop:
-            way = "forward" if self.region.is_forward else "backward"
-            given = [f"run.{way}_table_there", "run.rows.steps", f"*run.{way}_slices", *fixed]
-        else:
-            given = ["run.total", *[outer for _, outer in self.rows], *fixed]
-        return [f"{name}({', '.join([self.blocks, *given])})", *self.totals]
+        given = ["run.total", *[outer for _, outer in self.rows], *[outer for _, outer in self.fixed]]
+        return [f"{name}({', '.join([self.parts, *given])})", *self.totals]
