@@ -1,7 +1,9 @@
 """Runs on labelled examples: from a file of one's own to answers about raw text."""
 
+import importlib
 import io
 import json
+import sys
 
 import pytest
 
@@ -46,6 +48,23 @@ def test_a_file_of_examples_becomes_answers(run, command, monkeypatch):
     assert json.loads(out.splitlines()[0])["text"] == texts[0]
     with pytest.raises(DataError, match="a list of texts"):
         predictor.predict("one text")
+
+
+def test_it_is_exported_with_its_words_and_labels(run, command, monkeypatch):
+    assert command("train", run)[0] == 0
+    assert command("export", run.parent / "run", run.parent / "exported_labels.py")[0] == 0
+    monkeypatch.syspath_prepend(run.parent)
+    exported = importlib.import_module("exported_labels")
+    monkeypatch.delitem(sys.modules, "exported_labels")
+    texts = ["Eve saw Rome .", "a good play", "dull , bad play"]
+    found = exported.predict([exported.encode(text.split()) for text in texts])
+    for answer, wanted in zip(
+        found, tinyseq.load(run.parent / "run" / "model.safetensors").predict(texts), strict=True
+    ):
+        if "tagger" in run.read_text():
+            assert exported.decode(answer) == wanted.tags
+        else:
+            assert exported.decode([answer.argmax()]) == [wanted.label]
 
 
 def test_a_resumed_run_is_the_whole_run(run, command):

@@ -171,11 +171,61 @@ def test_numpy_is_enough(folder: Path) -> None:
     assert done.stdout.strip() == str([a.tolist() for a in answers(model, [[1, 2, 3], [4]])]), done.stderr
 
 
-@pytest.mark.parametrize("wrong", [[[9]], [[-1]], [[]], []])
-def test_ids_from_outside_are_refused(wrong: Any, folder: Path) -> None:
-    module = written(SequenceModel(Embedding(9, WIDTH), run(GRU(WIDTH, WIDTH)), HEADS["tagger"]()), folder)
-    with pytest.raises(ValueError, match=r"ids run from 0 to 8|at least one step"):
-        module.predict(wrong)
+def refuses(call: Any) -> str:
+    """What a file says of bad input: one sentence of its own, not NumPy's."""
+    with pytest.raises(ValueError, match=r"^(give|a sequence is|ids|the state is|there is no id)") as caught:
+        call()
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+IDS: list[Any] = [
+    [[9]], [[-1]], [[]], [[1], []], [], None, 3, "ab", [3], [None], [[None]], [[1.5]], [[1.0]], [[np.nan]],
+    [["a"]], [[True]], [[[1], [2]]], [[[1, 2], [3]]], [[10**30]], [[1j]], [[object()]], {"a": [1]},
+    np.array(3), [np.array(["2020-01-01"], "M8[D]")],
+]  # fmt: skip
+FEATURES: list[Any] = [
+    [[[1, 2.0]]], [[1, 2.0, 3]], [[[1, 2, 3], [1, 2]]], [[["a", "b", "c"]]], [[[1, 2, None]]], [[]],
+    [np.ones((2, 3, 3))], [np.ones((2, 3)), np.ones((2, 2))], [np.ones((2, 3), complex)], [np.ones((0, 3))],
+]  # fmt: skip
+
+
+def test_what_is_no_input_is_refused_in_a_sentence(folder: Path) -> None:
+    module = written(SequenceModel(Embedding(9, WIDTH), run(GRU(WIDTH, WIDTH)), HEADS["crf"]()), folder)
+    for wrong in IDS:
+        refuses(lambda wrong=wrong: module.predict(wrong))
+    for dtype in ("int8", "uint16"):
+        assert len(module.predict([np.array([1, 2], dtype)])[0]) == 2
+    embed = SequenceModel(Linear(3, WIDTH), run(GRU(WIDTH, WIDTH)), HEADS["classifier, mean"]())
+    module = written(embed, folder)
+    for wrong in FEATURES:
+        refuses(lambda wrong=wrong: module.predict(wrong))
+
+
+def test_steps_and_texts_that_do_not_fit_are_refused(folder: Path) -> None:
+    deep = Deep(LSTM(WIDTH, WIDTH), GRU(WIDTH, WIDTH))
+    model = SequenceModel(Embedding(9, WIDTH), deep, HEADS["language-model"]())
+    module = written(model, folder, vocabulary=Vocabulary.build("abcdefghi"))
+    state = module.start(2)
+    for x in ([1], [1, 9], [1.0, 2.0], None, 3, [[1, 2]], []):
+        refuses(lambda x=x: module.step(x, state))
+    for wrong in (None, (), state[:1], (state[0], module.start(1)[1]), module.start(3)):
+        refuses(lambda wrong=wrong: module.step([1, 2], wrong))
+    for call in (
+        lambda: module.encode("az"), lambda: module.encode(3), lambda: module.decode([9]),
+        lambda: module.decode([-1]), lambda: module.decode([1.5]), lambda: module.decode("ab"),
+    ):  # fmt: skip
+        refuses(call)
+
+
+def test_words_in_and_labels_out(folder: Path) -> None:
+    words = Vocabulary.build(["good", "film"], unit="word", specials=["<unk>"], unknown="<unk>")
+    labels = Vocabulary(["B-X", "O", "I-X", "I-Y"], unit="word")
+    model = SequenceModel(Embedding(len(words), WIDTH), run(GRU(WIDTH, WIDTH)), HEADS["tagger"]())
+    module = written(model, folder, vocabulary=words, labels=labels)
+    assert module.encode(["film", "bad"]).tolist() == words.encode(["film", "bad"]).tolist()
+    assert module.decode(np.array([1, 0])) == ["O", "B-X"]
+    assert "a list of words" in refuses(lambda: module.encode("good film"))
 
 
 @pytest.mark.parametrize("name", ["model.txt", "a-b.py", "1.py"])

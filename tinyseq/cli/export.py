@@ -11,7 +11,8 @@ from tinyseq.data import Vocabulary
 from tinyseq.errors import ConfigError, DataError
 from tinyseq.interop import to_onnx, to_python
 from tinyseq.nn import SequenceModel
-from tinyseq.registry import describe, load
+from tinyseq.registry import describe
+from tinyseq.tasks import Predictor, load
 
 EXAMPLES = """\
 examples:
@@ -46,7 +47,8 @@ def run(args: argparse.Namespace) -> None:
     path: Path = args.model / MODEL if os.path.isdir(args.model) else args.model
     if not os.path.isfile(path):
         raise DataError(f"There is no model {path}.")
-    model = load(path)
+    found = load(path)
+    model = found.model if isinstance(found, Predictor) else found
     if args.file.suffix == ".onnx":
         data = to_onnx(model, args.file, state=args.state)
         print(f"{args.file}: {len(data):,} bytes")
@@ -55,7 +57,10 @@ def run(args: argparse.Namespace) -> None:
         raise ConfigError("--state is for ONNX: a file of Python reads step by step without it.")
     if not isinstance(model, SequenceModel):
         raise DataError(f"{path} holds a {type(model).__name__}; only a whole model is written as Python.")
-    vocabulary = describe(path).extra.get("vocabulary")
-    known = Vocabulary.from_json(vocabulary) if isinstance(vocabulary, str) else None
-    to_python(model, args.file, vocabulary=known)
+    if isinstance(found, Predictor):
+        to_python(model, args.file, vocabulary=found.task.vocabulary, labels=found.task.labels)
+    else:
+        vocabulary = describe(path).extra.get("vocabulary")
+        known = Vocabulary.from_json(vocabulary) if isinstance(vocabulary, str) else None
+        to_python(model, args.file, vocabulary=known)
     print(f"{args.file}, with its weights in {args.file.with_suffix('.npz')}")

@@ -247,7 +247,7 @@ class Parts:
         spelling = self.part(module.spelling, f"{path}_spelling", character.gives)
         start = spelling.start.format(batch="sizes[0]") or "()"
         lines = [
-            "letters, sizes, order = pack(character_words(ids[:, 2:]))",
+            "letters, sizes, order = pack(character_words(ids[:, 2:]), (), ids=True)",
             f"state = {start}",
             f"spelled, _ = {spelling.call(f'{character.name}(letters)')}",
             f"spelled = pool_{module.pooling}(spelled, sizes)[np.argsort(order)]",

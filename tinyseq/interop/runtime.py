@@ -12,16 +12,49 @@ import numpy as np
 Array = Any  # of NumPy
 
 
-def pack(sequences: Sequence[Any]) -> tuple[Array, Array, Array]:
-    """All steps of all sequences as rows, how many rows each step has, and the order of the sequences."""
-    arrays = [np.asarray(sequence) for sequence in sequences]
-    lengths = np.array([len(array) for array in arrays])
-    if not len(arrays) or not lengths.all():
+def steps(x: Any, shape: tuple[int | None, ...], ids: bool) -> Array:
+    """x as an array of steps of `shape`, None for any width. Raises ValueError for what is none."""
+    kind = "ids, which are whole numbers," if ids else "numbers"
+    wanted = ", ".join(["steps", *["width" if n is None else str(n) for n in shape]])
+    try:
+        array = np.asarray(x)
+    except ValueError:
+        raise ValueError(f"a sequence is {kind} of shape ({wanted}), not lists of unequal lengths") from None
+    if array.ndim and not len(array):
         raise ValueError("give one sequence or more, and each at least one step")
+    fits = array.ndim == 1 + len(shape)
+    fits = fits and all(n in (None, m) for n, m in zip(shape, array.shape[1:], strict=True))
+    if not fits or array.dtype.kind not in ("iu" if ids else "biuf"):
+        raise ValueError(
+            f"a sequence is {kind} of shape ({wanted}), not {array.dtype} of shape {array.shape}"
+        )
+    return array
+
+
+def pack(sequences: Sequence[Any], shape: tuple[int | None, ...], ids: bool) -> tuple[Array, Array, Array]:
+    """All steps of all sequences as rows, how many rows each step has, and the order of the sequences."""
+    try:
+        arrays = [steps(sequence, shape, ids) for sequence in sequences]
+    except TypeError:
+        raise ValueError(f"give a list of sequences, not {type(sequences).__name__}") from None
+    if len({array.shape[1:] for array in arrays}) != 1:
+        raise ValueError("give one sequence or more, with steps of one width")
+    lengths = np.array([len(array) for array in arrays])
     order = np.argsort(-lengths, kind="stable")
     sizes = np.array([(lengths > t).sum() for t in range(lengths.max())])
     rows = [arrays[k][t] for t, size in enumerate(sizes) for k in order[:size]]
     return np.stack(rows), sizes, order
+
+
+def fitting(state: Any, first: Any) -> Any:
+    """The state, which has the shapes of a first one. Raises ValueError for any other."""
+    if isinstance(first, tuple):
+        if not isinstance(state, tuple) or len(state) != len(first):
+            raise ValueError("give the state that start() or the last step() gave")
+        return tuple([fitting(one, other) for one, other in zip(state, first, strict=True)])
+    if np.shape(state) != first.shape:
+        raise ValueError(f"the state is of shape {np.shape(state)}; for this step it is {first.shape}")
+    return state
 
 
 def unpack(rows: Array, sizes: Array, order: Array) -> list[Array]:

@@ -4,6 +4,7 @@ import ast
 import inspect
 import io
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ def start(batch):
 _PREDICT = '''\
 def predict(sequences):
     """What the model says of each sequence, {what} for each step; in the order in which they are given."""
-    rows, sizes, order = pack(sequences)
+    rows, sizes, order = pack(sequences, {shape}, ids={ids})
     rows, state = {encoder}
     {head}
     return {answer}
@@ -56,7 +57,8 @@ def predict(sequences):
 _STEP = '''\
 def step(x, state):
     """What the model says after one more step of each sequence, x: (batch, ...), and the state then."""
-    rows, sizes = np.asarray(x), np.array([len(x)])
+    rows = steps(x, {shape}, ids={ids})
+    sizes, state = np.array([len(rows)]), fitting(state, start(len(rows)))
     rows, state = {encoder}
     {head}
     return answers, state
@@ -67,27 +69,46 @@ SYMBOLS = {symbols}
 _ids = {{symbol: i for i, symbol in enumerate(SYMBOLS)}}
 
 
-def encode(text):
-    """The ids of the {unit}s of a text.{unknown}"""
-    return np.array([{get} for symbol in text{split}])
+def encode({given}):
+    """The ids of {what}.{unknown}"""
+{check}    return np.array([{get} for symbol in {split}], np.int64)
+'''
 
+_WITHOUT_UNKNOWN = """\
+    strange = [symbol for symbol in {split} if symbol not in _ids]
+    if strange:
+        raise ValueError(f"there is no id for {{strange[0]!r}}")
+"""
 
-def decode(ids):
-    """The text of ids."""
-    return {joint!r}.join([SYMBOLS[i] for i in ids])
+_GIVEN = """\
+    if {wrong}:
+        raise ValueError("give {what}")
+"""
+
+_NAMES = '''\
+{constant}def decode(ids):
+    """{text}"""
+    if not all(isinstance(i, int | np.integer) and 0 <= i < len({names}) for i in ids):
+        raise ValueError(f"ids are whole numbers from 0 to {{len({names}) - 1}}")
+    return {joined}
 '''
 
 
 def to_python(
-    model: SequenceModel, path: str | os.PathLike[str], *, vocabulary: Vocabulary | None = None
+    model: SequenceModel,
+    path: str | os.PathLike[str],
+    *,
+    vocabulary: Vocabulary | None = None,
+    labels: Vocabulary | None = None,
 ) -> None:
     """Write `model` to the file `path`, NAME.py, and its weights beside it, NAME.npz; they need NumPy only.
 
     The file's `predict(sequences)` takes an array of ids or features for each sequence, of any lengths, and
     answers what `model.predict` does in evaluation mode, one array for each. Where no step waits for a later
     one, its `start(batch)` and `step(x, state)` read step by step. With the `vocabulary` of the ids, the file
-    has `encode(text)` and `decode(ids)` too. Raises ConfigError, which names the part of the model, for one
-    that cannot be written; no file is written then.
+    has `encode(text)` and `decode(ids)` too; with the `labels` of what is predicted, they are of a list of
+    words and of labels. Bad input is a ValueError there, in one sentence. Raises ConfigError, which names the
+    part of the model, for one that cannot be written; no file is written then.
     """
     target = Path(path)
     if target.suffix != ".py" or not target.stem.isidentifier():
@@ -98,7 +119,7 @@ def to_python(
         raise ConfigError(f"to_python() writes a SequenceModel, not a {type(model).__name__}.")
     with no_grad(), model.evaluating():
         program = _Program(model)
-        source = program.source(target.stem, vocabulary)
+        source = program.source(target.stem, vocabulary, labels)
     weights = io.BytesIO()
     np.savez(weights, **program.weights)
     atomic_write(target.with_suffix(".npz"), weights.getvalue())
@@ -115,17 +136,21 @@ class _Program:
         self.functions: list[str] = []
         self.names: set[str] = set()
 
-    def source(self, module: str, vocabulary: Vocabulary | None) -> str:
+    def source(self, module: str, vocabulary: Vocabulary | None, labels: Vocabulary | None) -> str:
         """The whole file."""
         model, parts = self.model, Parts(self)
         ids = isinstance(model.embed, Embedding | TokenFeatures)
-        embed = parts.part(model.embed, "embed", parts.example(model))
+        like = parts.example(model)
+        shape = (None,) if isinstance(model.embed, TokenFeatures) else like.shape[1:]
+        embed = parts.part(model.embed, "embed", like)
         encoder = parts.part(model.encoder, "encoder", embed.gives)
         head = parts.head(model.head, encoder.gives)
         if embed.start:
             raise ConfigError("The embedding of a program has no state: put recurrent layers in the encoder.")
         words = {
             "what": "ids" if ids else "features",
+            "shape": shape,
+            "ids": ids,
             "head": "\n    ".join(head.lines),
             "answer": head.answer,
         }
@@ -138,7 +163,7 @@ class _Program:
         if head.streams and encoder.streams and encoder.start:
             self.functions.append(_STEP.format(encoder=encoder.call(rows), **words))
         if vocabulary is not None:
-            self.functions.append(_symbols(vocabulary))
+            self.functions += _symbols(vocabulary, labels)
         example = ("[3, 1, 4]", "[1, 5]") if type(model.embed) is Embedding else ("first", "second")
         header = _HEADER.format(
             module=module, version=tinyseq.__version__, example=example[0], other=example[1]
@@ -148,15 +173,14 @@ class _Program:
 
     def _runtime(self) -> list[str]:
         """The source of the functions that the file calls, directly or through others."""
-        text = "\n".join(self.functions)
-        known = {name: f for name, f in vars(runtime).items() if inspect.isfunction(f)}
-        found, waiting = set[str](), [name for name in known if f"{name}(" in text]
+        sources = {name: inspect.getsource(f) for name, f in vars(runtime).items() if inspect.isfunction(f)}
+        found, waiting = set[str](), ["\n".join(self.functions)]
         while waiting:
-            name = waiting.pop()
-            if name not in found:
-                found.add(name)
-                waiting += [n for n in known[name].__code__.co_names if n in known]
-        return [inspect.getsource(known[name]).rstrip() for name in known if name in found]
+            text = waiting.pop()
+            called = [name for name in sources if name not in found and re.search(rf"\b{name}\(", text)]
+            found.update(called)
+            waiting += [sources[name] for name in called]
+        return [source.rstrip() for name, source in sources.items() if name in found]
 
     def weight(self, tensor: Any) -> str:
         """The name that a weight has in the file."""
@@ -185,15 +209,30 @@ def _without_brackets(line: str) -> str:
     return ast.unparse(statement)
 
 
-def _symbols(vocabulary: Vocabulary) -> str:
-    """Functions between texts and ids."""
-    unknown = vocabulary.unknown
+def _symbols(vocabulary: Vocabulary, labels: Vocabulary | None) -> list[str]:
+    """Functions from texts, or lists of words, to ids, and from ids to texts or labels."""
+    unknown, words = vocabulary.unknown, labels is not None
+    given = "words" if words else "text"
+    split = given if words or vocabulary.unit == "char" else f"{given}.split()"
+    what = "a list of words, cut as those that the model learnt from" if words else "a text"
+    wrong = "isinstance(words, str)" if words else "not isinstance(text, str)"
+    check = _GIVEN.format(wrong=wrong, what=what)
+    check += _WITHOUT_UNKNOWN.format(split=split) if unknown is None else ""
     get = "_ids[symbol]" if unknown is None else f"_ids.get(symbol, {vocabulary.id(unknown)})"
-    return _SYMBOLS.format(
+    encode = _SYMBOLS.format(
         symbols=ascii(list(vocabulary.symbols)),
-        unit=vocabulary.unit,
+        given=given,
+        what="a list of words" if words else f"the {vocabulary.unit}s of a text",
         unknown="" if unknown is None else f" Those that it does not know are {unknown}.",
+        check=check,
         get=get,
-        split="" if vocabulary.unit == "char" else ".split()",
-        joint=UNITS[vocabulary.unit],
+        split=split,
     )
+    if labels is None:
+        joined = f"{UNITS[vocabulary.unit]!r}.join([SYMBOLS[i] for i in ids])"
+        names = _NAMES.format(constant="", text="The text of ids.", names="SYMBOLS", joined=joined)
+    else:
+        constant = f"LABELS = {list(labels.symbols)!a}\n\n\n"
+        text, joined = "The labels of ids: of tags, or of each likeliest class.", "[LABELS[i] for i in ids]"
+        names = _NAMES.format(constant=constant, text=text, names="LABELS", joined=joined)
+    return [encode, names]
