@@ -340,6 +340,8 @@ def test_inputs_that_do_not_fit_are_named() -> None:
         (lambda: read(z=1), "unknown: z"),
         (lambda: read(1, 2), "takes 1 inputs"),
         (lambda: read(x=np.ones(2)), "takes float32, not float64"),
+        (lambda: read(x=np.ones(3, "f")), r"takes the shape \(2\), not \(3,\): .* dynamic axes"),
+        (lambda: read(x=np.ones((2, 1), "f")), r"takes the shape \(2\), not \(2, 1\)"),
     ):
         with pytest.raises(DataError, match=said):
             call()

@@ -71,3 +71,39 @@ def test_recurrences_of_unequal_lengths(kind: str, depth: int, both: bool) -> No
         loss.backward()
         peer.backward()
         np.testing.assert_allclose(ours.grad.numpy(), theirs.grad.numpy(), rtol=1e-4, atol=1e-5)  # type: ignore[union-attr]
+
+
+class Around(torch.nn.Module):  # type: ignore[misc]
+    """What the newer exporter has nodes of its own for."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.embed = torch.nn.Embedding(9, INPUT)
+        self.recurrence = getattr(torch.nn, kind)(INPUT, HIDDEN, bidirectional=True, batch_first=True)
+        self.norm, self.slope = torch.nn.BatchNorm1d(2 * HIDDEN), torch.nn.PReLU()
+        self.norm.running_mean.uniform_()
+
+    def forward(self, x: Any) -> Any:
+        ys, _ = self.recurrence(self.embed(x))
+        ys = torch.nn.functional.gelu(ys) + torch.nn.functional.mish(ys) + self.slope(ys).floor()
+        summed = torch.einsum("bti,btj->bij", ys, torch.nn.functional.pad(ys, (0, 0, 1, 0))[:, 1:])
+        return self.norm(summed.mean(1)), torch.remainder(ys, 0.3).repeat(1, 2, 1)
+
+
+def test_a_graph_of_the_newer_exporter() -> None:
+    pytest.importorskip("onnxscript", reason="needs onnxscript: pip install '.[test-peers]'")
+    torch.manual_seed(0)
+    module, file = Around("LSTM").eval(), io.BytesIO()
+    lengths = {0: torch.export.Dim("batch", max=99), 1: torch.export.Dim("time", max=99)}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        example = torch.ones(2, 6, dtype=torch.int64)
+        torch.onnx.export(
+            module, (example,), dynamo=True, dynamic_shapes=(lengths,), verbose=False
+        ).save(file)  # fmt: skip
+    read = from_onnx(file.getvalue())
+    for shape in ((3, 8), (1, 2)):
+        x = np.random.default_rng(0).integers(0, 9, shape)
+        wanted = module(torch.tensor(x))
+        for one, other in zip(read(x).values(), wanted, strict=True):
+            np.testing.assert_allclose(one.numpy(), other.detach().numpy(), rtol=1e-5, atol=1e-5)

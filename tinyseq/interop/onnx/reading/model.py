@@ -95,6 +95,13 @@ class OnnxModel(Module):
             tensor = value if isinstance(value, Tensor) else constant(np.asarray(value))
             if wanted[name] is not None and tensor.dtype != wanted[name]:
                 raise DataError(f"Input {name} takes {wanted[name]}, not {tensor.dtype}.")
+            shape = self.graph.shapes.get(name, tensor.shape)
+            fixed = [(m, n) for m, n in zip(shape, tensor.shape, strict=False) if isinstance(m, int)]
+            if len(shape) != tensor.ndim or any(m != n for m, n in fixed):
+                raise DataError(
+                    f"Input {name} takes the shape ({', '.join(map(str, shape))}), not {tensor.shape}: where "
+                    "a length is to be any, export the model with dynamic axes."
+                )
             values[name] = tensor
         held = sum(array.size for array in self.graph.held.values())
         budget = Budget(sum(values[name].size for name in given), held)

@@ -24,12 +24,16 @@ class NodeOf(NamedTuple):
 
 
 class Body(NamedTuple):
-    """A graph: its inputs with their dtypes (None where it does not say), the arrays it holds, its nodes."""
+    """A graph: its inputs with their dtypes (None where it does not say), the arrays it holds, its nodes.
+
+    shapes: of inputs that have one, the length of each axis, or the name of a length that may be any.
+    """
 
     inputs: dict[str, Any]
     held: dict[str, Any]
     nodes: list[NodeOf]
     outputs: list[str]
+    shapes: dict[str, tuple[int | str, ...]]
 
 
 def parsed(proto: Any, ops: Container[str]) -> Body:
@@ -73,7 +77,8 @@ class _Parser:
         missing = [name for name in outputs if name not in known]
         if missing or not outputs:
             raise DataError(f"No node gives the output {brief(missing[0]) if missing else 'of the graph'}.")
-        return Body(inputs, held, nodes, outputs)
+        shapes = {v.name: shape for v in graph.input if (shape := _shape_of(v)) is not None}
+        return Body(inputs, held, nodes, outputs, shapes)
 
     def node(self, proto: Any, known: frozenset[str], depth: int) -> NodeOf:
         """A node after those that give `known`."""
@@ -128,3 +133,10 @@ def _described(value: Any) -> Any:
         raise DataError(f"Input {brief(value.name)} is a sequence, a map or optional, and Tensors are read.")
     code = value.type.tensor_type.elem_type
     return dtype_of(f"Input {brief(value.name)}", code) if code else None
+
+
+def _shape_of(value: Any) -> tuple[int | str, ...] | None:
+    described = value.type.tensor_type
+    if not described.HasField("shape"):
+        return None
+    return tuple([d.dim_value if d.dim_value > 0 else d.dim_param or "any" for d in described.shape.dim])
