@@ -193,6 +193,8 @@ def test_help_and_version(command, refused):
         "train",
         "check",
         "predict",
+        "evaluate",
+        "inspect",
         "export",
         "replay",
         "plugins",

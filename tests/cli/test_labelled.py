@@ -83,7 +83,7 @@ def test_a_resumed_run_is_the_whole_run(run, command):
     [
         ('task = "', 'task = "x', "is no task"),
         ("train =", "trian =", "needs a file"),
-        ("data.vocabulary_size", "data.characters", "nothing that data tells"),
+        ("data.vocabulary_size", "data.letters", "nothing that data tells"),
         ("[data]", '[data]\nvalid = "none"', "no such file"),
         ("_f1", "_f2", "choose from loss"),
     ],

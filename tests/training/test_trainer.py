@@ -13,6 +13,7 @@ from tinyseq.errors import ConfigError, DataError, NonFiniteError
 from tinyseq.nn import Dropout, Embedding, Linear, Module, Parameter, SequenceModel, Sequential
 from tinyseq.optim import SGD, Adam, ReduceOnPlateau, Schedule, StepDecay
 from tinyseq.training import BatchLoss, SaveBest, Trainer, carried_state, count_targets, whole_sequences
+from tinyseq.training.records import Progress
 
 
 class Point(Module):
@@ -309,3 +310,10 @@ def test_a_state_of_something_else_is_refused(tmp_path):
     trainer = point_trainer()
     with pytest.raises(ConfigError, match="needs the directory"):
         trainer.resume()
+
+
+def test_of_epochs_with_equal_figures_the_lower_loss_is_best():
+    progress = Progress()
+    for loss, judged in ((3.0, -0.5), (2.0, -0.5), (2.5, -0.5), (9.0, -0.6), (1.0, -0.5)):
+        progress.end_epoch(loss, 0.1, judged=judged)
+    assert [epoch.best for epoch in progress.history] == [True, True, False, True, False]

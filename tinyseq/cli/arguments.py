@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import shutil
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -20,7 +21,8 @@ class Formatter(argparse.RawDescriptionHelpFormatter):
     """Help with the options in one column."""
 
     def __init__(self, prog: str) -> None:
-        super().__init__(prog, max_help_position=32, width=100)
+        width = min(100, shutil.get_terminal_size().columns)
+        super().__init__(prog, max_help_position=32 if width > 90 else 24, width=width)
 
 
 def whole(low: int) -> Callable[[str], int]:

@@ -16,26 +16,37 @@ def show_table(rows: Iterable[tuple[str, str]]) -> None:
 
 
 def epoch_printer(epochs: int, targets: str = "chars") -> Callable[[Trainer, Epoch], None]:
-    """A function for `Trainer(after_epoch=...)` that prints one line per epoch."""
+    """A function for `Trainer(after_epoch=...)` that prints one line per epoch.
+
+    Where the terminal is too narrow, speed and figures that nobody watches are left out.
+    """
     digits = len(str(epochs))
 
     def show(trainer: Trainer, epoch: Epoch) -> None:
         rate = epoch.targets / max(epoch.seconds, 1e-9)
-        columns = [
-            f"epoch {epoch.number:>{digits}}/{epochs}",
-            f"train {epoch.train_loss:.4f}",
-            "" if epoch.valid_loss is None else f"valid {epoch.valid_loss:.4f}",
-            *(
-                f"{name} {value:.{2 if name == 'perplexity' else 4}f}"
-                for name, value in epoch.metrics.items()
-            ),
-            f"{rate:>7,.0f} {targets}/s",
-            f"{duration(epoch.seconds):>7}",
-            "" if epoch.best else "no better",
-        ]
-        print("   ".join(filter(None, columns)), flush=True)
+        figures = {
+            name: f"{name} {value:.{2 if name == 'perplexity' else 4}f}"
+            for name, value in epoch.metrics.items()
+        }
+        parts = {
+            "number": f"epoch {epoch.number:>{digits}}/{epochs}",
+            "train": f"train {epoch.train_loss:.4f}",
+            "valid": "" if epoch.valid_loss is None else f"valid {epoch.valid_loss:.4f}",
+            **figures,
+            "rate": f"{rate:>7,.0f} {targets}/s",
+            "seconds": f"{duration(epoch.seconds):>5}",
+            "mark": "no better",
+        }
+        spare = ["rate", *(name for name in reversed(figures) if name != trainer.monitor.name)]
+        while spare and len(_line(parts)) > shutil.get_terminal_size().columns:
+            del parts[spare.pop(0)]
+        print(_line(parts | ({"mark": ""} if epoch.best else {})), flush=True)
 
     return show
+
+
+def _line(parts: dict[str, str]) -> str:
+    return "  ".join(filter(None, parts.values()))
 
 
 def duration(seconds: float) -> str:

@@ -6,7 +6,19 @@ from collections.abc import Sequence
 from io import TextIOWrapper
 
 import tinyseq
-from tinyseq.cli import demo, export, plugins, predict, replay, run, sample, train, train_lm
+from tinyseq.cli import (
+    demo,
+    evaluate,
+    export,
+    inspect,
+    plugins,
+    predict,
+    replay,
+    run,
+    sample,
+    train,
+    train_lm,
+)
 from tinyseq.cli.arguments import WRONG, Formatter, Parser
 from tinyseq.errors import TinyseqError
 
@@ -44,7 +56,7 @@ def parser() -> Parser:
     )
     top.add_argument("--version", action="version", version=f"tinyseq {tinyseq.__version__}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (demo, run, train_lm, sample, train, predict, export, replay, plugins):
+    for command in (demo, run, train_lm, sample, train, predict, evaluate, inspect, export, replay, plugins):
         command.add_parser(commands)
     return top
 

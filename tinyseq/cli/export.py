@@ -58,7 +58,9 @@ def run(args: argparse.Namespace) -> None:
     if not isinstance(model, SequenceModel):
         raise DataError(f"{path} holds a {type(model).__name__}; only a whole model is written as Python.")
     if isinstance(found, Predictor):
-        to_python(model, args.file, vocabulary=found.task.vocabulary, labels=found.task.labels)
+        task = found.task
+        known = task.reader.vocabulary if task.reader.is_plain else None
+        to_python(model, args.file, vocabulary=known, labels=getattr(task, "labels", None))
     else:
         vocabulary = describe(path).extra.get("vocabulary")
         known = Vocabulary.from_json(vocabulary) if isinstance(vocabulary, str) else None

@@ -1,21 +1,21 @@
-"""Training on labelled examples, for `tinyseq train` and `check`: tagging and classification."""
+"""Training on examples, for `tinyseq train` and `check`: every task but language models."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tinyseq import random
 from tinyseq.cli.language_model import MODEL
-from tinyseq.data import LengthBatches, read_conll, read_table, words
-from tinyseq.data.files import lines
+from tinyseq.data import load_vectors
 from tinyseq.errors import DataError
+from tinyseq.nn import Embedding
 from tinyseq.registry import build
-from tinyseq.registry.run_file import Labelled, Run
-from tinyseq.tasks import Task
-from tinyseq.tasks.base import Example, divided
-from tinyseq.tasks.predictor import TASKS
+from tinyseq.registry.run_file import Run
+from tinyseq.registry.run_options import Labelled
+from tinyseq.tasks import TASKS, Task
+from tinyseq.tasks.base import divided
 from tinyseq.training import Epoch, SaveBest, Trainer
 
 
@@ -24,70 +24,51 @@ class Parts:
     """Batches to train on and to validate on, and the task that made them."""
 
     task: Task
-    train: LengthBatches[Example]
-    valid: LengthBatches[Example] | None
+    train: Any
+    valid: Any
+    examples: list[Any]
+    kept: int
+    """Examples to validate on."""
 
 
 def parts_of(data: Labelled, folder: Path) -> Parts:
     """Read the files. Raises DataError with the line of every mistake."""
-    train = _examples(data, folder / data.train)
-    valid = [] if data.valid is None else _examples(data, folder / data.valid)
+    kind = TASKS[data.task]
+    train = kind.read(data, folder / data.train)
+    valid = [] if data.valid is None else kind.read(data, folder / data.valid)
     numbers: tuple[Any, Any] = None, None
     if data.valid is None:
         numbers = divided(len(train), data.valid_fraction)
         train, valid = ([train[i] for i in part] for part in numbers)
-    task = TASKS[data.task].of(train, valid)
-    if len(task.labels) < 2:
-        raise DataError(
-            f"{folder / data.train} has one label only, {task.labels.symbols[0]!r}: there is nothing "
-            "to learn."
-        )
-    made = [
-        LengthBatches(part, data.batch, task.collate, numbers=places) if part else None
-        for part, places in zip((train, valid), numbers, strict=True)
-    ]
-    if made[0] is None:
+    task = kind.of(train, valid, data, folder)
+    if said := task.mistake():
+        raise DataError(f"{folder / data.train} {said}")
+    if not train:
         raise DataError(
             f"{folder / data.train} has {len(valid)} example(s), and data.valid_fraction leaves none to "
             "learn from."
         )
-    return Parts(task, made[0], made[1])
+    batches, kept = (
+        task.batches(part, data.batch, places) if part else None
+        for part, places in zip((train, valid), numbers, strict=True)
+    )
+    return Parts(task, batches, kept, train, len(valid))
 
 
-def _examples(data: Labelled, path: Path) -> list[Example]:
-    rows: Iterable[Any]
-    if data.task == "tagging":
-        rows = read_conll(path, (data.words, data.tags), encoding=data.encoding)
-        return [(list(found), list(tags)) for found, tags in rows]
-    header = _header(path, data.encoding)
-    places = []
-    for option, name in (("text", data.text), ("label", data.label)):
-        if header.count(name) != 1:
-            raise DataError(
-                f"{path} has {header.count(name)} columns {name!r}; its first line names "
-                f'{", ".join(header)}: say {option} = "NAME" under [data].'
-            )
-        places.append(header.index(name))
-    text, label = places
+def with_vectors(model: Any, parts: Parts, data: Labelled, folder: Path) -> int:
+    """Put the vectors of the file that `data` names into the model's embedding of words; how many there are.
 
-    def parse(*row: str) -> Example:
-        found = words(row[text])
-        if not found or not row[label].strip():
-            raise ValueError(f"has nothing in the column {data.text if not found else data.label}.")
-        return found, row[label].strip()
-
-    rows = read_table(path, len(header), header=True, encoding=data.encoding, parse=parse)
-    return list(rows)
-
-
-def _header(path: Path, encoding: str) -> list[str]:
-    """The names in the first line."""
-    import csv
-
-    separator = "," if path.name.removesuffix(".gz").endswith(".csv") else "\t"
-    for _, line in lines(path, lambda where, what: None, encoding):
-        return next(csv.reader([line], delimiter=separator)) if separator == "," else line.split(separator)
-    raise DataError(f"{path} is empty: its first line names the columns.")
+    Raises DataError if the model has no embedding of the vocabulary's size.
+    """
+    if data.vectors is None:
+        return 0
+    vocabulary = parts.task.reader.vocabulary
+    for part in model.modules():
+        if isinstance(part, Embedding) and part.num_embeddings == len(vocabulary):
+            return load_vectors(part, folder / data.vectors, vocabulary, lowercase=True)
+    raise DataError(
+        f"The model has no embedding for the vectors of {data.vectors}: one of data.vocabulary_size rows."
+    )
 
 
 def hashes_of(data: Labelled, folder: Path) -> dict[str, dict[str, str]]:
@@ -98,8 +79,12 @@ def hashes_of(data: Labelled, folder: Path) -> dict[str, dict[str, str]]:
 
 
 def sha256(file: Path) -> str:
-    """The hash of a file. Raises DataError for one that cannot be read."""
+    """The hash of a file, or of all that a folder holds. Raises DataError for one that cannot be read."""
     try:
+        if file.is_dir():
+            inside = sorted(path for path in file.rglob("*") if path.is_file())
+            names = [f"{path.relative_to(file).as_posix()} {sha256(path)}\n" for path in inside]
+            return hashlib.sha256("".join(names).encode()).hexdigest()
         with file.open("rb") as opened:
             return hashlib.file_digest(opened, "sha256").hexdigest()
     except OSError as error:
@@ -110,16 +95,22 @@ def trainer_of(
     run: Run,
     parts: Parts,
     *,
+    folder: Path,
     directory: Path | None,
     notes: dict[str, Any],
     after_epoch: Sequence[Callable[[Trainer, Epoch], None]] = (),
 ) -> Trainer:
-    """A Trainer of a new model, seeded. Raises DataError for a model that cannot learn these examples."""
+    """A Trainer of a new model, seeded; paths start from `folder`.
+
+    Raises DataError for a model that cannot learn these examples.
+    """
     options = run.training
     random.seed(options.seed)
     model = build(run.model_config(**parts.task.told()))
     if mistake := mistake_in(model, parts):
         raise DataError(mistake)
+    if isinstance(run.data, Labelled):
+        with_vectors(model, parts, run.data, folder)
     functions = list(after_epoch)
     if directory is not None:
         functions.append(SaveBest(directory / MODEL, {"task": parts.task.to_record(), "run": notes["run"]}))
@@ -137,9 +128,8 @@ def trainer_of(
 
 def mistake_in(model: Any, parts: Parts) -> str:
     """Why the model cannot learn these examples, tried on one batch; an empty string if it can."""
-    examples = list(parts.train.examples[:2])
     try:
-        inputs, targets = parts.task.collate(examples)
+        inputs, targets = parts.task.collate(parts.examples[:2])
         model.loss(inputs, targets).backward()
         model.zero_grad()
     except Exception as error:  # of whatever parts the file composes

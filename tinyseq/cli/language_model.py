@@ -13,7 +13,7 @@ from tinyseq.errors import DataError
 from tinyseq.nn import Embedding, SequenceModel
 from tinyseq.optim import Adam, Optimizer
 from tinyseq.registry import cells, describe, heads, layers, load
-from tinyseq.registry.run_file import between
+from tinyseq.registry.run_options import between
 from tinyseq.scan import Recurrent
 from tinyseq.training import Epoch, SaveBest, Trainer, carried_state, whole_sequences
 from tinyseq.training.checkpoints import read_checkpoint

@@ -38,10 +38,7 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Answer each line as soon as it has come."""
-    path = args.model / MODEL if args.model.is_dir() else args.model
-    predictor = load(path)
-    if not isinstance(predictor, Predictor):
-        raise DataError(f"{path} holds no task, so it cannot read raw text: train one with tinyseq train.")
+    predictor = opened_predictor(args.model)
     if args.format == "conll" and predictor.task.name != "tagging":
         raise DataError("--format conll is for taggers: use text or jsonl.")
     for number, raw in enumerate(iter(sys.stdin.readline, ""), 1):
@@ -50,6 +47,20 @@ def run(args: argparse.Namespace) -> None:
         except TinyseqError as error:
             raise DataError(f"Line {number} cannot be answered: {error.args[0]}") from None
         print(_written(answer, args.format), flush=True)
+
+
+def model_path(run: Path) -> Path:
+    """The model file of a run's directory, or the file itself."""
+    return run / MODEL if run.is_dir() else run
+
+
+def opened_predictor(run: Path) -> Predictor:
+    """The model of a run with its task. Raises DataError for a model without one."""
+    path = model_path(run)
+    predictor = load(path)
+    if not isinstance(predictor, Predictor):
+        raise DataError(f"{path} holds no task, so it cannot read raw text: train one with tinyseq train.")
+    return predictor
 
 
 def _written(answer: Any, form: str) -> str:

@@ -18,8 +18,9 @@ from tinyseq.cli.train import identity
 from tinyseq.data import demo_text, read_text
 from tinyseq.errors import ConfigError, DataError
 from tinyseq.registry import build
-from tinyseq.registry.run_file import Data, Labelled, Run, options, parsed
+from tinyseq.registry.run_file import Run, parsed
 from tinyseq.registry.run_file import read as read_run
+from tinyseq.registry.run_options import Data, Labelled, options
 from tinyseq.training import Trainer
 from tinyseq.training.receipts import differences, environment, read_receipt, weights_hash
 
@@ -86,8 +87,8 @@ def _again(
     described = _described(path, notes, files := _files(path, notes, args))
     if isinstance(described, Run) and isinstance(described.data, Labelled):
         parts = labelled.parts_of(described.data, Path())
-        again = labelled.trainer_of(described, parts, directory=directory, notes=notes)
-        count = f"{len(parts.train.examples):,} examples to train on"
+        again = labelled.trainer_of(described, parts, folder=Path(), directory=directory, notes=notes)
+        count = f"{len(parts.examples):,} examples to train on"
         return again, parts, ("data", f"{' and '.join(files.values())}: the same, {count}")
     text = _text_of_run(path, notes, args.text)
     row = ("text", f"{notes['text']}: the same, {len(text):,} characters")
@@ -129,7 +130,7 @@ def _files(path: Path, notes: dict[str, Any], args: argparse.Namespace) -> dict[
     found = {}
     for option, read in known.items():
         file = getattr(args, option) or Path(read["file"])
-        if not file.is_file():
+        if not file.exists():
             raise _gone(path, file, option)
         if labelled.sha256(file) != read.get("sha256"):
             raise DataError(

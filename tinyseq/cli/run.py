@@ -41,7 +41,7 @@ def add_parser(commands: Any) -> None:
         metavar="KEY=VALUE",
         dest="options",
         action="append",
-        type=_option,
+        type=option,
         default=[],
         help="an option of the recipe; give it as often as needed",
     )
@@ -88,7 +88,7 @@ def checked(name: str, recipe: Callable[..., Any], options: dict[str, Any]) -> d
     return options
 
 
-def _option(text: str) -> tuple[str, Any]:
+def option(text: str) -> tuple[str, Any]:
     """A key and its value; what is no number, list or boolean of TOML is a string."""
     key, equals, value = text.partition("=")
     if not (key.isidentifier() and equals):

@@ -7,17 +7,20 @@ from pathlib import Path
 from typing import Any
 
 from tinyseq import random
-from tinyseq.cli import labelled
+from tinyseq.cli import labelled, starter
 from tinyseq.cli.arguments import WRONG, Formatter
-from tinyseq.cli.console import epoch_printer
+from tinyseq.cli.console import epoch_printer, show_table
 from tinyseq.cli.language_model import Corpus, saved_notes, trainer_of
+from tinyseq.cli.run import option
 from tinyseq.cli.session import carry_out, fingerprint, require_fresh, require_same_text, text_rows
 from tinyseq.data import demo_text, read_text
-from tinyseq.errors import ConfigError, DataError, listed
+from tinyseq.errors import ConfigError, DataError
 from tinyseq.registry import build
-from tinyseq.registry.run_file import Labelled, Run
+from tinyseq.registry.run_file import Run
 from tinyseq.registry.run_file import check as mistakes_in
 from tinyseq.registry.run_file import read as read_run
+from tinyseq.registry.run_options import Data, Labelled
+from tinyseq.tasks import TASKS
 
 EXAMPLE = """\
 example of a file:
@@ -63,6 +66,14 @@ def add_parser(commands: Any) -> None:
         )
         if name == "train":
             parser.add_argument("--resume", action="store_true", help="go on with the run in its directory")
+            parser.add_argument(
+                "--init", metavar="TASK", help=f"write a run file for the data in FILE: {', '.join(TASKS)}"
+            )
+            parser.add_argument(
+                "--set", metavar="KEY=VALUE", dest="options", action="append", type=option, default=[],
+                help="with --init: an option of [data], such as label=stars or valid=dev.csv",
+            )  # fmt: skip
+            parser.add_argument("--output", metavar="FILE", type=Path, help="with --init: where to write it")
 
 
 def check(args: argparse.Namespace) -> int:
@@ -83,13 +94,17 @@ def check(args: argparse.Namespace) -> int:
 
 
 def train(args: argparse.Namespace) -> None:
-    """Train, from the start or from where a checkpoint stands."""
+    """Train, from the start or from where a checkpoint stands; with --init, write a run file."""
+    if args.init is not None:
+        return _begin(args)
+    if args.options or args.output:
+        raise ConfigError("--set and --output go with --init: other options are said in the run file.")
     run = read_run(args.file)
     if isinstance(run.data, Labelled):
         return _train_labelled(args, run, run.data)
     folder, options = args.file.parent, run.training
     directory = None if options.directory is None else folder / options.directory
-    name, text = _name_and_text(run, folder)
+    name, text = _name_and_text(run.data, folder)
     file = None if run.data.text is None else str((folder / run.data.text).resolve())
     notes = {
         "run": identity(run),
@@ -133,6 +148,21 @@ def train(args: argparse.Namespace) -> None:
     )
 
 
+def _begin(args: argparse.Namespace) -> None:
+    """Write a run file for a data file, and say how to go on."""
+    path, look = starter.write(args.init, args.file, dict(args.options), args.output)
+    columns = [f"{key} = {value!r}" for key, value in look.data.items() if key not in ("train", "valid")]
+    show_table(
+        [
+            ("data", f"{args.file}: {len(look.examples):,} examples"),
+            *([("columns", ", ".join(columns))] if columns else []),
+            *([("labels", f"{len(look.labels)}: {', '.join(look.labels[:6])}")] if look.labels else []),
+            ("written to", str(path)),
+        ]
+    )
+    print(f"\nRead it, then: tinyseq train {shlex.quote(str(path))}")
+
+
 def _train_labelled(args: argparse.Namespace, run: Run, data: Labelled) -> None:
     """The same for a task with examples."""
     folder, options = args.file.parent, run.training
@@ -151,15 +181,15 @@ def _train_labelled(args: argparse.Namespace, run: Run, data: Labelled) -> None:
         require_fresh(directory)
     show = epoch_printer(options.epochs, "labels")
     try:
-        training = labelled.trainer_of(run, parts, directory=directory, notes=notes, after_epoch=[show])
+        training = labelled.trainer_of(
+            run, parts, folder=folder, directory=directory, notes=notes, after_epoch=[show]
+        )
     except DataError as error:
         raise DataError(f"{args.file}: {error}") from None
     model = training.model
-    labels = parts.task.labels.symbols
-    count = 0 if parts.valid is None else len(parts.valid.examples)
     rows = [
-        ("data", f"{data.train}: {len(parts.train.examples):,} to train on, {count:,} to validate on"),
-        ("labels", listed(labels, 6)),
+        ("data", f"{data.train}: {len(parts.examples):,} to train on, {parts.kept:,} to validate on"),
+        *([("labels", shown)] if (shown := parts.task.labels_shown()) else []),
         ("model", f"{args.file}: {model.parameter_count():,} parameters"),
         ("saved in", "nowhere (no training.directory)" if directory is None else str(directory)),
     ]
@@ -175,11 +205,11 @@ def _calmer(file: Path) -> str:
     return f"Begin again with a smaller lr in training.optimizer, or a smaller training.clip, in {file}."
 
 
-def _name_and_text(run: Run, folder: Path) -> tuple[str, str]:
+def _name_and_text(data: Data, folder: Path) -> tuple[str, str]:
     """The name of the text, and the text."""
-    if run.data.text is None:
+    if data.text is None:
         return "the prose in Python's own documentation", demo_text()
-    path = folder / run.data.text
+    path = folder / data.text
     return str(path), read_text(path)
 
 

@@ -4,6 +4,7 @@ from tinyseq.data.audio import mfcc as mfcc
 from tinyseq.data.audio import read_wav as read_wav
 from tinyseq.data.batches import LengthBatches as LengthBatches
 from tinyseq.data.batches import StreamedBatches as StreamedBatches
+from tinyseq.data.columns import read_columns as read_columns
 from tinyseq.data.files import Records as Records
 from tinyseq.data.files import likely_encoding as likely_encoding
 from tinyseq.data.files import read_lines as read_lines

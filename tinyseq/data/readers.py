@@ -160,9 +160,7 @@ def _rows(
     encoding: str,
     parse: Callable[..., Any],
 ) -> Iterator[Any]:
-    numbered = lines(path, report, encoding)
-    rows = _quoted(numbered, report, separator) if separator == "," else _split_lines(numbered, separator)
-    for number, row in rows:
+    for number, row in table_rows(lines(path, report, encoding), report, separator):
         if header:
             header = False
         elif len(row) != columns:
@@ -176,7 +174,12 @@ def _rows(
             yield record
 
 
-def _split_lines(numbered: Iterator[tuple[int, str]], separator: str) -> Iterator[tuple[int, list[str]]]:
+def table_rows(
+    numbered: Iterator[tuple[int, str]], report: Report, separator: str
+) -> Iterator[tuple[int, list[str]]]:
+    """The rows of a table with the numbers of their (last) lines; between commas, cells may be quoted."""
+    if separator == ",":
+        return _quoted(numbered, report, separator)
     return ((number, line.split(separator)) for number, line in numbered if line.strip())
 
 

@@ -29,15 +29,17 @@ def capitalisation(word: str) -> int:
 
 
 def token_ids(
-    words: Sequence[str], vocabulary: Vocabulary, characters: Vocabulary, *, width: int = 16
+    words: Sequence[str], vocabulary: Vocabulary, characters: Vocabulary | None = None, *, width: int = 16
 ) -> Ids:
     """The ids (words, 2 + width) that TokenFeatures takes: word, capitalisation, and its first characters.
 
     Words are looked up in lower case, as their capitalisation has a column of its own. Where a word ends
-    before `width`, the id is 0, so the first symbol of `characters` must be a special one. Raises ConfigError
-    if it is not, DataError for an empty word.
+    before `width`, the id is 0, so the first symbol of `characters` must be a special one; without
+    `characters` there are two columns. Raises ConfigError if it is not, DataError for an empty word.
     """
-    if not characters.specials or width < 1:
+    if characters is None:
+        width = 0
+    elif not characters.specials or width < 1:
         raise ConfigError(
             "token_ids() needs characters whose symbol 0 is a special one that ends words, and a width of "
             f"1 or more; got {characters!r} and width={width}."
@@ -49,6 +51,8 @@ def token_ids(
     ids[:, 0] = vocabulary.encode([word.lower() for word in words])
     ids[:, 1] = [capitalisation(word) for word in words]
     for row, word in zip(ids, words, strict=True):
+        if characters is None:
+            break
         row[2 : 2 + min(len(word), width)] = characters.encode(list(word[:width]))
     return ids
 

@@ -9,6 +9,9 @@ from tinyseq.evaluation.edits import edit_distance as edit_distance
 from tinyseq.evaluation.ranking import AUC as AUC
 from tinyseq.evaluation.ranking import RecallAtK as RecallAtK
 from tinyseq.evaluation.ranking import best_threshold as best_threshold
+from tinyseq.evaluation.reports import class_scores as class_scores
+from tinyseq.evaluation.reports import confusions as confusions
+from tinyseq.evaluation.reports import means as means
 from tinyseq.evaluation.schemes import convert_tags as convert_tags
 from tinyseq.evaluation.schemes import find_scheme as find_scheme
 from tinyseq.evaluation.spans import SpanF1 as SpanF1

@@ -5,7 +5,6 @@ from typing import Any
 
 from tinyseq import ops
 from tinyseq.contracts import Cell
-from tinyseq.data import words
 from tinyseq.engine import Tensor, no_grad
 from tinyseq.errors import ConfigError, DataError, near
 from tinyseq.lens.recording import Recording, recorded
@@ -99,7 +98,7 @@ def opened(model: Any, xs: Any, targets: Any) -> tuple[Any, Any, Any, list[list[
         return model, xs, targets, None
     if isinstance(xs, str) or not all(isinstance(text, str) for text in xs):
         raise DataError('A Predictor takes a list of texts: ["one text", "another"].')
-    tokens = [words(text) for text in xs]
+    tokens = [model.task.reader.split(text) for text in xs]
     if not tokens or not all(tokens):
         raise DataError("Each text needs a word, or there is nothing to look at.")
     if targets is None:

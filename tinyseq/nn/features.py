@@ -18,7 +18,8 @@ class TokenFeatures(Module):
     """What a token is, how it is capitalised and how it is spelled, side by side: its three vectors in one.
 
     The characters of each token are a sequence of their own: their embeddings go through `spelling`, a layer
-    such as Recurrent (none by default), and are pooled. Sources: Collobert et al. (2011), section 3.2, for
+    such as Recurrent (none by default), and are pooled; without `character` the word and its capitalisation
+    are all. Sources: Collobert et al. (2011), section 3.2, for
     capitalisation; Lample et al. (2016), section 4.1, for a recurrence over characters.
     """
 
@@ -26,7 +27,7 @@ class TokenFeatures(Module):
         self,
         word: Embedding,
         case: Embedding,
-        character: Embedding,
+        character: Embedding | None = None,
         spelling: Module | None = None,
         *,
         pooling: Literal["last", "mean", "max"] = "max",
@@ -36,33 +37,45 @@ class TokenFeatures(Module):
         self.word = word
         self.case = case
         self.character = character
-        self.spelling: Any = Sequential() if spelling is None else spelling
+        if character is None and spelling is not None:
+            raise ConfigError("TokenFeatures spells characters: pass their embedding as well.")
+        layer: Any = Sequential() if spelling is None else spelling
+        self.spelling: Any = layer.as_layer() if hasattr(layer, "as_layer") else layer  # a Cell is run
         self.pooling = pooling
-        spelled = getattr(self.spelling, "output_size", character.embedding_size)
+        spelled = 0 if character is None else getattr(self.spelling, "output_size", character.embedding_size)
         self.embedding_size = word.embedding_size + case.embedding_size + spelled
 
     def forward(self, ids: Any) -> Any:
-        """ids: integers (..., 2 + width), as `tinyseq.data.token_ids` makes them -> (..., embedding_size)."""
+        """ids: integers (..., 2 + width), as `tinyseq.data.token_ids` makes them -> (..., embedding_size).
+
+        Without characters the width may be 0; what there is of it is not read.
+        """
         try:
             return positionwise(self._features, ids)
         except DataError:
             # where it stands in the batch, and not in a list of all words
             self.word.check(positionwise(lambda rows: rows[..., :1], ids))
             self.case.check(positionwise(lambda rows: rows[..., 1:2], ids))
-            self.character.check(positionwise(lambda rows: rows[..., 2:], ids))
+            if self.character is not None:
+                self.character.check(positionwise(lambda rows: rows[..., 2:], ids))
             raise
 
     def _features(self, ids: Tensor) -> Tensor:
-        if ids.ndim < 2 or ids.shape[-1] < 3 or ids.dtype.kind not in "iu":
+        least = 2 if self.character is None else 3
+        if ids.ndim < 2 or ids.shape[-1] < least or ids.dtype.kind not in "iu":
             raise ShapeError(
                 "TokenFeatures takes integers (..., 2 + width): word, capitalisation and characters; got "
                 f"{ids.dtype} of shape {ids.shape}."
             )
         rows = ids.reshape(-1, ids.shape[-1])
-        characters = rows[:, 2:]
-        # A word ends with its last character that is not 0; one without characters is a 0.
-        lengths = (np.arange(1, characters.shape[1] + 1) * (characters.numpy() != 0)).max(1).clip(1).tolist()
-        spelled = self.spelling(self.character(Sequences.from_padded(characters, lengths)))
-        parts = [self.word(rows[:, 0]), self.case(rows[:, 1]), POOLINGS[self.pooling](spelled)]
+        parts = [self.word(rows[:, 0]), self.case(rows[:, 1])]
+        if self.character is not None:
+            parts.append(self._spelled(rows[:, 2:]))
         features: Tensor = ops.concatenate(parts, axis=-1)
         return features.reshape(*ids.shape[:-1], self.embedding_size)
+
+    def _spelled(self, characters: Tensor) -> Tensor:
+        # A word ends with its last character that is not 0; one without characters is a 0.
+        lengths = (np.arange(1, characters.shape[1] + 1) * (characters.numpy() != 0)).max(1).clip(1).tolist()
+        embedded = self.character(Sequences.from_padded(characters, lengths))  # type: ignore[misc]
+        return POOLINGS[self.pooling](self.spelling(embedded))

@@ -1,5 +1,6 @@
 """Parameter: a Tensor that is trained. Module: whatever holds Parameters, found by walking its attributes."""
 
+import inspect
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -266,8 +267,10 @@ def _float_dtype(target: Any) -> Any:
 
 
 def _arguments(module: Module) -> str:
-    """The constructor's plain arguments as they were given; modules among them are shown as children."""
+    """The constructor's plain arguments that are no defaults; modules among them are shown as children."""
     args, kwargs = module._init_arguments
     plain = (bool, int, float, str, type(None))
     shown = [repr(a) for a in args if isinstance(a, plain)]
-    return ", ".join(shown + [f"{k}={v!r}" for k, v in kwargs.items() if isinstance(v, plain)])
+    defaults = {name: p.default for name, p in inspect.signature(type(module)).parameters.items()}
+    named = [f"{k}={v!r}" for k, v in kwargs.items() if isinstance(v, plain) and v != defaults.get(k, kwargs)]
+    return ", ".join(shown + named)

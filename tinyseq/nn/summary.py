@@ -21,6 +21,8 @@ class Summary:
     def __repr__(self) -> str:
         head = ("module", "output", "trainable", "frozen")
         table = [head, *self.rows, ("", "", f"{self.trainable:,}", f"{self.frozen:,}")]
+        if not any(row[1] for row in self.rows):  # nothing was given to it
+            table = [(row[0], "", *row[2:]) for row in table]
         widths = [max(map(len, column)) for column in zip(*table, strict=True)]
         lines = (
             f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:>{widths[2]}}  {d:>{widths[3]}}".rstrip()

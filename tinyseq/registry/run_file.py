@@ -22,27 +22,23 @@ epochs = 20
 optimizer = { class = "adamw", lr = 2e-3 }
 """
 
-import math
 import os
 import re
 import tomllib
-from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hints
+from typing import Any, NamedTuple
 
 from tinyseq.errors import DataError, PluginError, brief, near
 from tinyseq.files.toml_lines import line_of, lines_of
 from tinyseq.nn import Linear, init
-from tinyseq.registry.annotations import expected, fits
 from tinyseq.registry.assembly import MAX_VALUES, Mistake, assemble
 from tinyseq.registry.catalogue import locate
+from tinyseq.registry.run_options import Data, Labelled, Training, data_options, options
 
 MAX_BYTES, MAX_LINE = 2**16, 2**10
 """Of a file, and of a line in characters; beyond, TOML takes time without bounds."""
-
-SIZES = ("vocabulary_size",)
-"""What the data tells: "data.vocabulary_size" in a model stands for it."""
 
 DEFAULT_MODEL = "model:sequence-model"
 
@@ -60,71 +56,6 @@ class LineMistake(NamedTuple):
             if self.key
             else f"line {self.line}: {self.message}"
         )
-
-
-Rule = Callable[[Any, Path], str]
-"""Of a value and the file's folder: what is wrong, or an empty string."""
-
-
-def between(low: float, high: float = math.inf) -> Rule:
-    """A rule for numbers from `low`, included, to `high`, excluded."""
-    bounds = f"{low:g} or more" if high == math.inf else f"at least {low:g} and below {high:g}"
-    return lambda value, _: "" if low <= value < high else f"must be {bounds}, not {value!r}."
-
-
-def existing_file(value: Any, folder: Path) -> str:
-    """A rule for a path, from the folder of the run file on."""
-    return "" if os.path.isfile(folder / value) else f"names {brief(value)}, and there is no such file."
-
-
-@dataclass(frozen=True, slots=True)
-class Data:
-    """The text to learn: `text` is the path of a file, None for the text that comes with Python."""
-
-    text: Annotated[str, existing_file] | None = None
-    batch: Annotated[int, between(1)] = 32
-    window: Annotated[int, between(1)] = 64
-    valid_fraction: Annotated[float, between(0, 1)] = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class Labelled:
-    """Files of examples: CoNLL for "tagging" (columns by number), a table with a header for "classification".
-
-    Without `valid`, `valid_fraction` of the examples are kept from training.
-    """
-
-    task: str
-    train: Annotated[str, existing_file]
-    valid: Annotated[str, existing_file] | None = None
-    valid_fraction: Annotated[float, between(0, 1)] = 0.1
-    batch: Annotated[int, between(1)] = 32
-    words: int = 0
-    tags: int = -1
-    text: str = "text"
-    label: str = "label"
-    encoding: str = "utf-8"
-
-
-TOLD: dict[str, dict[str, Any]] = {
-    "language-model": dict.fromkeys(SIZES, 2),
-    "tagging": {"vocabulary_size": 2, "tags": 2, "tag_names": ["O", "B-X"]},
-    "classification": {"vocabulary_size": 2, "classes": 2},
-}
-"""By task, what its data tells, with values to try a model with."""
-
-
-@dataclass(frozen=True, slots=True)
-class Training:
-    """How to learn it; `optimizer` is a configuration, `directory` where checkpoints go."""
-
-    epochs: Annotated[int, between(1)] = 10
-    seed: Annotated[int, between(0)] = 0
-    optimizer: dict[str, Any] = field(default_factory=lambda: {"class": "adam"})
-    clip: Annotated[float, between(0)] | None = 5.0
-    monitor: str = "loss"
-    patience: Annotated[int, between(1)] | None = None
-    directory: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +156,7 @@ def parsed(document: dict[str, Any], folder: Path) -> tuple[Run, list[Mistake]]:
     if "model" not in document:
         mistakes.append(Mistake((), "There is no [model]."))
     model = {"class": DEFAULT_MODEL, **found.get("model", {})}
-    data, wrong, told = _data(found.get("data", {}), folder)
+    data, wrong, told = data_options(found.get("data", {}), folder)
     training, also_wrong = options(Training, found.get("training", {}), "training", folder)
     mistakes += [*wrong, *also_wrong]
     with init.blank(MAX_VALUES):
@@ -239,36 +170,6 @@ def parsed(document: dict[str, Any], folder: Path) -> tuple[Run, list[Mistake]]:
                 mistakes += _untrainable(made) + _unmonitored(made, data, training.monitor)
         mistakes += _optimizer(training.optimizer)
     return Run(model, data, training), mistakes
-
-
-def options(
-    schema: type, table: dict[str, Any], name: str, folder: Path = Path()
-) -> tuple[Any, list[Mistake]]:
-    """An instance of the dataclass with what is right in `table`, and a mistake for what is not."""
-    types, annotated = get_type_hints(schema), get_type_hints(schema, include_extras=True)
-    mistakes, right = [], {}
-    for key, value in table.items():
-        path = (name, key)
-        if key not in types:
-            takes = ", ".join(types)
-            message = f"[{name}] has no option {brief(key)}.{near(key, types)} Its options: {takes}."
-            mistakes.append(Mistake(path, message))
-        elif not fits(value, types[key]):
-            mistakes.append(Mistake(path, f"must be {expected(types[key])}, not {brief(value)}."))
-        elif broken := [said for rule in _rules(annotated[key]) if (said := rule(value, folder))]:
-            mistakes.append(Mistake(path, broken[0]))
-        else:
-            right[key] = value
-    for option in fields(schema):
-        if option.default is MISSING and option.default_factory is MISSING:
-            right.setdefault(option.name, "")  # what is missing or wrong is among the mistakes
-    return schema(**right), mistakes
-
-
-def _rules(annotation: Any) -> list[Rule]:
-    if get_origin(annotation) is Annotated:
-        return list(annotation.__metadata__)
-    return [rule for part in get_args(annotation) for rule in _rules(part)]
 
 
 def _untrainable(model: Any) -> list[Mistake]:
@@ -317,20 +218,3 @@ def _misplaced_sizes(value: Any, path: tuple[str | int, ...], told: Mapping[str,
         known = ", ".join(f"data.{size}" for size in told)
         return [Mistake(path, f"{brief(value)} is nothing that data tells; it tells {known}.")]
     return []
-
-
-def _data(table: dict[str, Any], folder: Path) -> tuple[Any, list[Mistake], dict[str, Any]]:
-    """The options of the data, what is wrong in them, and what such data tells."""
-    task = table.get("task", "language-model")
-    if not isinstance(task, str) or task not in TOLD:
-        known = ", ".join(TOLD)
-        said = f"{brief(task)} is no task.{near(str(task), TOLD)} The tasks: {known}."
-        return Data(), [Mistake(("data", "task"), said)], TOLD["language-model"]
-    if task == "language-model":
-        rest = {key: value for key, value in table.items() if key != "task"}
-        return *options(Data, rest, "data", folder), TOLD[task]
-    data, mistakes = options(Labelled, {"train": "", **table}, "data", folder)
-    if "train" not in table:
-        mistakes = [m for m in mistakes if m.path != ("data", "train")]
-        mistakes.append(Mistake(("data",), f'{task} needs a file: train = "FILE".'))
-    return data, mistakes, TOLD[task]

@@ -2,6 +2,8 @@
 
 from tinyseq.tasks.base import Task as Task
 from tinyseq.tasks.classification import Classification as Classification
+from tinyseq.tasks.evaluation import Evaluation as Evaluation
+from tinyseq.tasks.predictor import TASKS as TASKS
 from tinyseq.tasks.predictor import Predictor as Predictor
 from tinyseq.tasks.predictor import load as load
 from tinyseq.tasks.tagging import Tagging as Tagging

@@ -97,8 +97,9 @@ class History(list[Epoch]):
         return f"{curves(self)}<pre>{html.escape(repr(self))}</pre>"
 
 
-def _judged(epoch: Epoch) -> float:
-    return epoch.loss if epoch.judged is None else epoch.judged
+def _judged(loss: float, judged: float | None) -> tuple[float, float]:
+    """What an epoch is judged by, the less the better: of equal figures the loss decides."""
+    return (loss if judged is None else judged, loss)
 
 
 @dataclass
@@ -115,9 +116,10 @@ class Progress:
     history: "History" = field(default_factory=lambda: History())
 
     @property
-    def best(self) -> float:
+    def best(self) -> tuple[float, float]:
         """The lowest of what epochs are judged by so far; infinite before the first."""
-        return min(map(_judged, self.history), default=math.inf)
+        judged = (_judged(epoch.loss, epoch.judged) for epoch in self.history)
+        return min(judged, default=(math.inf, math.inf))
 
     @property
     def epochs_since_best(self) -> int:
@@ -149,7 +151,7 @@ class Progress:
             gradient_norm=self.gradient_norm.mean,
             targets=self.loss.count,
             seconds=self.seconds,
-            best=(loss if judged is None else judged) < self.best,
+            best=_judged(loss, judged) < self.best,
             metrics=metrics or {},
             judged=judged,
         )

@@ -35,9 +35,9 @@ class Trainer:
     much its targets count.
 
     On validation data the metrics of the model's head are measured after every epoch, too. `monitor`, "loss"
-    or the name of one of them, decides which epoch is best, how long `patience` lasts (how many epochs in a
-    row may pass that are no better), and what ReduceOnPlateau hears. `measure=False` leaves metrics out,
-    where predicting takes long.
+    or the name of one of them, decides which epoch is best (of equal ones the loss does), how long `patience`
+    lasts (how many epochs in a row may pass that are no better), and what ReduceOnPlateau hears.
+    `measure=False` leaves metrics out, where predicting takes long.
 
     With a `directory`, a checkpoint of everything is kept there, written after every epoch and every
     `save_seconds` within one; `notes`, which JSON must be able to hold, go along. `after_epoch` are functions
