@@ -96,7 +96,7 @@ def names_in(module: str) -> list[str]:
             found.append(node.name)
         elif isinstance(node, ast.ImportFrom):
             found += [alias.name for alias in node.names if alias.asname == alias.name]
-        elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Subscript):
+        elif isinstance(node, ast.Assign) and module == "tinyseq.registry":  # its registries
             found += [target.id for target in node.targets if isinstance(target, ast.Name)]
     scope = importlib.import_module(module)
     return [name for name in found if not name.startswith("_") and not inspect.ismodule(getattr(scope, name))]
