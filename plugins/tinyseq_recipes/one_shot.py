@@ -20,7 +20,7 @@ from tinyseq_losses.triplet import TripletLoss
 import tinyseq
 from tinyseq import Sequences
 from tinyseq.engine import no_grad
-from tinyseq.errors import DataError
+from tinyseq.errors import DataError, clip
 from tinyseq.nn import SequenceModel, Sequential
 from tinyseq.optim import Adam
 from tinyseq.training import BatchLoss, Outcome, Trainer
@@ -119,6 +119,7 @@ def _blurred(images: Array) -> Array:
 # a password and methods that Python has not are RuntimeErrors
 _UNREADABLE = (OSError, EOFError, RuntimeError, zipfile.BadZipFile, ValueError, zlib.error, IndexError)
 LARGEST = 4096  # pixels a side
+LARGEST_FILE = 2**22  # bytes that one drawing may unpack to
 
 
 def _read(data: Path) -> Array:
@@ -129,11 +130,12 @@ def _read(data: Path) -> Array:
         with zipfile.ZipFile(file) as archive:
             for name in sorted(archive.namelist()):
                 if name.endswith(".png"):
-                    image = 1 - _bits(archive.read(name))  # ink is 0
+                    with archive.open(name) as drawing:
+                        image = 1 - _bits(drawing.read(LARGEST_FILE))  # ink is 0
                     small = image[:105, :105].reshape(35, 3, 35, 3).mean((1, 3))
                     found.setdefault(name.rpartition("/")[0], []).append(np.sqrt(small))
     except _UNREADABLE as error:
-        raise DataError(f"{file} is no archive of Omniglot's drawings: {error}.") from None
+        raise DataError(f"{file} is no archive of Omniglot's drawings: {clip(str(error))}.") from None
     least = min(map(len, found.values()), default=0)
     if least < 2 or len(found) <= WAYS:
         raise DataError(

@@ -5,6 +5,8 @@ Recordings of single digits are put one behind the other, and only the digits in
 in training. The baseline sees each frame by itself, through the same loss: it cannot know what it just heard.
 """
 
+import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from tinyseq_heads.ctc import CTCHead
 import tinyseq
 from tinyseq import Sequences
 from tinyseq.engine import no_grad
-from tinyseq.errors import DataError
+from tinyseq.errors import DataError, clip
 from tinyseq.evaluation import ErrorRate
 from tinyseq.nn import Dropout, SequenceModel, Sequential
 from tinyseq.optim import Adam
@@ -106,17 +108,24 @@ def _batch(recordings: list[Recording], most: int, size: int, stack: int, rng: n
     return Sequences.from_list(strings), Sequences.from_list(labels)
 
 
+# an archive of another kind, one array for many, and what its parts claim to be
+_UNREADABLE = (
+    OSError, EOFError, LookupError, ValueError, TypeError, AttributeError, RuntimeError, SyntaxError,
+    MemoryError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+
+
 def _read(data: Path) -> tuple[list[Recording], list[Recording]]:
     """Recordings to learn from, and for the test: those with an index below 5, as is the custom."""
     file = next(iter(sorted(data.glob("*.npz"))), data / "speech.npz") if data.is_dir() else data
     try:
-        with np.load(file) as arrays:
+        with open(file, "rb") as raw, np.load(raw) as arrays:
             cuts = np.cumsum(arrays["lengths"].astype(int))[:-1]
             parts = np.split(arrays["feat"].astype(np.float32), cuts)
             known = zip(parts, arrays["label"].tolist(), arrays["speaker"].tolist(), strict=True)
             recordings, index = list(known), arrays["index"].tolist()
-    except (OSError, KeyError, ValueError) as error:
-        raise DataError(f"{file} holds no recordings: {error}.") from None
+    except _UNREADABLE as error:
+        raise DataError(f"{file} holds no recordings: {clip(str(error))}.") from None
     return (
         [r for r, i in zip(recordings, index, strict=True) if i >= 5],
         [r for r, i in zip(recordings, index, strict=True) if i < 5],

@@ -130,8 +130,21 @@ def read_lines(path: PathLike, *, encoding: str = "utf-8") -> Records[str]:
     """The lines of a text file, without those that are blank."""
     return Records(
         path,
-        lambda report: (line for _, line in lines(path, report, encoding) if line.strip()),
+        lambda report: _without_blanks(lines(path, report, encoding), report),
     )
+
+
+CARRIAGE_RETURNS = (
+    "has carriage returns within: save the file with line ends of Unix (LF) or Windows (CR LF)."
+)
+
+
+def _without_blanks(numbered: Iterator[tuple[int, str]], report: Report) -> Iterator[str]:
+    for number, line in numbered:
+        if "\r" in line:  # line ends of old Macs: it would be one line
+            report(f"line {number}", CARRIAGE_RETURNS)
+        elif line.strip():
+            yield line
 
 
 def likely_encoding(path: PathLike) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tinyseq.contracts.pairing import is_whole
-from tinyseq.data.files import PathLike, Records, Report, lines, located
+from tinyseq.data.files import CARRIAGE_RETURNS, PathLike, Records, Report, lines, located
 from tinyseq.data.text import read_text
 from tinyseq.errors import ConfigError, DataError
 
@@ -69,9 +69,7 @@ class _Columns(NamedTuple):
         needed = max(c + 1 if c >= 0 else -c for c in self.columns)
         places = [c if c >= 0 else c + len(token) for c in self.columns]
         if "\r" in line:
-            return (
-                "has carriage returns within: save the file with line ends of Unix (LF) or Windows (CR LF)."
-            )
+            return CARRIAGE_RETURNS
         if len(token) < needed or len(set(places)) < len(set(self.columns)):
             least = max(needed, len(set(self.columns)))
             others = {"a comma": ",", "a tab": "\t", "a space": " "}

@@ -9,7 +9,7 @@ from tinyseq.backend import backend_of
 from tinyseq.contracts.pairing import check_list
 from tinyseq.data.files import PathLike, Records, Report, lines, located
 from tinyseq.data.vocabulary import Vocabulary
-from tinyseq.errors import DataError
+from tinyseq.errors import DataError, clip
 from tinyseq.nn import Embedding
 
 Vector = np.ndarray[Any, np.dtype[np.float32]]
@@ -46,7 +46,7 @@ def _vectors(
         try:
             vector = np.array(fields[-size:], np.float32)
         except ValueError as error:
-            report(f"line {number}", f"has something else than {size} numbers: {error}.")
+            report(f"line {number}", f"has something else than {size} numbers: {clip(str(error))}.")
             continue
         if np.isfinite(vector).all():
             yield word, vector

@@ -10,7 +10,7 @@ import numpy as np
 
 from tinyseq.contracts.pairing import check_list
 from tinyseq.engine import Tensor
-from tinyseq.errors import ConfigError, DataError, listed
+from tinyseq.errors import ConfigError, DataError, clip, listed
 
 Ids = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -183,7 +183,7 @@ class Vocabulary:
             return cls(**fields)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise DataError(
-                f"This is no vocabulary that to_json() wrote ({type(error).__name__}: {error})."
+                f"This is no vocabulary that to_json() wrote ({type(error).__name__}: {clip(str(error))})."
             ) from None
 
 
