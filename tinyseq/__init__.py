@@ -36,6 +36,7 @@ from tinyseq.registry import optimizers as optimizers
 from tinyseq.registry import recipes as recipes
 from tinyseq.registry import register as register
 from tinyseq.registry import save as save
+from tinyseq.registry import wrappers as wrappers
 from tinyseq.scan import Recurrent as Recurrent
 from tinyseq.scan import clear_cache as clear_cache
 from tinyseq.scan import detach as detach

@@ -72,6 +72,11 @@ def _asked(x: Tensor, per: Per, p: float | None, kept: float) -> Tensor:
     return make_tensor(backend_of(x.data).asarray(draw.numbers(random.generator(), shape)), None)
 
 
+def in_step() -> bool:
+    """Whether a scan runs a step, or a step is traced, so that Tensors are rows of sequences."""
+    return _source.get() is not None
+
+
 @contextmanager
 def drawn_by(source: Source) -> Iterator[None]:
     """Within, `source` answers what steps ask for."""

@@ -159,8 +159,8 @@ def test_every_mistake_is_told_at_once_with_its_place():
             "head": {"class": "linear", "input_size": 3, "output_size": 0},
         }
     ) == [
-        "embed.class: No plugin named 'embeding'. Did you mean 'embedding'? `tinyseq plugins` lists them "
-        "all.",
+        "embed.class: No plugin named 'embeding'. Did you mean 'embedding' or 'embedding-dropout'? `tinyseq "
+        "plugins` lists them all.",
         "encoder.cell.input_size: cell 'lstm' takes input_size as a whole number, not '3'.",
         "encoder.cell.hidden_sise: cell 'lstm' has no argument 'hidden_sise'. Did you mean 'hidden_size'? "
         "Its arguments: input_size, hidden_size, forget_bias, peepholes, gate, candidate, cell_output, "

@@ -113,7 +113,9 @@ def test_a_registered_name_can_be_taken_back():
 
 
 def test_an_unknown_kind_is_refused():
-    with pytest.raises(PluginError, match="No kind of plugin named 'cells'; the kinds are cell, layer"):
+    with pytest.raises(
+        PluginError, match="No kind of plugin named 'cells'; the kinds are cell, wrapper, layer"
+    ):
         tinyseq.register("cells", "mine")
 
 

@@ -30,6 +30,7 @@ from tinyseq_cells.deep import Deep
 from tinyseq_cells.gru import GRU
 from tinyseq_cells.lstm import LSTM
 from tinyseq_cells.rnn import RNN
+from tinyseq_cells.wrappers import RecurrentDropout, WeightDrop, Zoneout
 
 from tinyseq import nn
 from tinyseq.registry import registries
@@ -65,6 +66,32 @@ DESCRIBED: dict[tuple[str, str], list[dict[str, Any]]] = {
         for name in ("m-lstm", "min-gru", "min-lstm", "minimal-rnn", "qrnn", "s-lstm", "sru")
     },
     ("cell", "ind-rnn"): [{"cases": [{**SIZES, "activation": "tanh"}, ONE_UNIT]}],
+    ("wrapper", "weight-drop"): [
+        {"cases": [lambda: WeightDrop(LSTM(3, 4), p=0.4), lambda: WeightDrop(GRU(2, 3), ["w_x", "w_h"])]}
+    ],
+    ("wrapper", "zoneout"): [
+        {
+            "cases": [
+                lambda: Zoneout(RNN(3, 4), 0.4),
+                lambda: Zoneout(LSTM(3, 4), {"h": 0.05, "c": 0.5}),
+                lambda: Zoneout(WeightDrop(LSTM(2, 3))),
+            ]
+        }
+    ],
+    ("wrapper", "recurrent-dropout"): [
+        {"cases": [lambda: RecurrentDropout(LSTM(3, 4)), lambda: RecurrentDropout(RNN(2, 3), 0.5)]}
+    ],
+    ("layer", "variational-dropout"): [
+        {"cases": [{"p": 0.5}], "inputs": 3, "context": "position", "reference": lambda layer, xs: xs}
+    ],
+    ("layer", "embedding-dropout"): [
+        {
+            "cases": [lambda: nn.EmbeddingDropout(nn.Embedding(6, 2), 0.3)],
+            "inputs": ids,
+            "context": "position",
+            "reference": lambda layer, xs: layer.weight.numpy()[xs],
+        }
+    ],
     ("layer", "linear"): [
         {
             "cases": [
@@ -305,11 +332,13 @@ def ours(kind: str) -> list[str]:
 for (kind, name), declarations in DESCRIBED.items():
     for i, declared in enumerate(declarations if name in registries[kind] else ()):
         component = registries[kind][name]
-        globals()[f"test_{kind}_{name}_{i}"] = conformance(component, kind=kind, **declared)
+        globals()[f"test_{kind}_{name}_{i}"] = conformance(
+            component, kind="cell" if kind == "wrapper" else kind, **declared
+        )
 
 
 @pytest.mark.parametrize(
-    "kind", ["cell", "layer", "loss", "head", "model", "metric", "optimizer", "initializer"]
+    "kind", ["cell", "wrapper", "layer", "loss", "head", "model", "metric", "optimizer", "initializer"]
 )
 def test_every_registered_component_is_described_here(kind: str) -> None:
     assert sorted(ours(kind)) == sorted(name for k, name in DESCRIBED if k == kind)

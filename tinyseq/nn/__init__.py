@@ -12,4 +12,6 @@ from tinyseq.nn.layers import positionwise as positionwise
 from tinyseq.nn.model import SequenceModel as SequenceModel
 from tinyseq.nn.module import Module as Module
 from tinyseq.nn.module import Parameter as Parameter
+from tinyseq.nn.regularize import EmbeddingDropout as EmbeddingDropout
+from tinyseq.nn.regularize import VariationalDropout as VariationalDropout
 from tinyseq.nn.summary import summary as summary

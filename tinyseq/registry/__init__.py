@@ -18,6 +18,7 @@ from tinyseq.registry.model_file import load as load
 from tinyseq.registry.model_file import save as save
 
 cells = registries["cell"]
+wrappers = registries["wrapper"]
 layers = registries["layer"]
 losses = registries["loss"]
 heads = registries["head"]

@@ -21,6 +21,9 @@ class Kind(NamedTuple):
 
 KINDS = (
     Kind("cell", "cells", "tinyseq.contracts:Cell", ("initial_state", "step")),
+    Kind(
+        "wrapper", "wrappers", "tinyseq.contracts:Cell", ("initial_state", "step")
+    ),  # a cell made of another
     Kind("layer", "layers", "tinyseq.nn:Module", ("forward",), variadic=True),
     Kind("loss", "losses", "tinyseq.contracts:Loss", ("forward",)),
     Kind("head", "heads", "tinyseq.contracts:Head", ("loss", "predict")),
