@@ -291,6 +291,13 @@ HOSTILE = {
     ),
     "made to split": (of_nodes(node("Split", ["x"], num_outputs=2**40, axis=0)), "Node 'y'"),
     "of wrong shapes": (of_nodes(node("MatMul", ["x", "w"]), held=[ints(1, 2, 3)]), "Node 'y'"),
+    "of many nodes": (
+        of_nodes(*[node("Neg", [f"x{i}" if i else "x"], f"x{i + 1}") for i in range(60_000)],
+            node("Neg", ["x9"]),
+        ),
+        "makes more nodes",
+    ),
+    "with two open lengths": (of_nodes(node("Reshape", ["x", "w"]), held=[ints(-1, -1)]), "more than one"),
     "without inputs": (of_nodes(node("Gemm", [])), "needs input 0"),
     "a weight of nothing": (of_nodes(node("LSTM", ["x", "x", "x"])), "Node 'y'"),
 }  # fmt: skip

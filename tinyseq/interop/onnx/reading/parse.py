@@ -1,6 +1,7 @@
 """What an ONNX file says, as plain values, with all of it checked that can be before anything runs."""
 
 from collections.abc import Container
+from collections.abc import Set as AbstractSet
 from typing import Any, NamedTuple
 
 from tinyseq.errors import DataError, brief, near
@@ -52,7 +53,7 @@ class _Parser:
     def __init__(self, version: int, ops: Any) -> None:
         self.version, self.ops = version, ops
 
-    def body(self, graph: Any, around: frozenset[str], depth: int) -> Body:
+    def body(self, graph: Any, around: AbstractSet[str], depth: int) -> Body:
         """A graph that sees the names `around` it. No cycle passes: every name is made before its use."""
         if depth > MAX_DEPTH:
             raise DataError(f"Graphs stand inside each other more than {MAX_DEPTH} deep.")
@@ -64,14 +65,14 @@ class _Parser:
         made: set[str] = set()
         nodes = []
         for proto in graph.node:
-            node = self.node(proto, frozenset(known), depth)
+            node = self.node(proto, known, depth)
             twice = [
                 name for name in node.outputs if name and (name in made or name in held or name in inputs)
             ]
             if twice:
                 raise DataError(f"Two nodes give {brief(twice[0])}.")
-            made |= set(node.outputs)
-            known |= made
+            made.update(node.outputs)
+            known.update(node.outputs)
             nodes.append(node)
         outputs = [v.name for v in graph.output]
         missing = [name for name in outputs if name not in known]
@@ -80,7 +81,7 @@ class _Parser:
         shapes = {v.name: shape for v in graph.input if (shape := _shape_of(v)) is not None}
         return Body(inputs, held, nodes, outputs, shapes)
 
-    def node(self, proto: Any, known: frozenset[str], depth: int) -> NodeOf:
+    def node(self, proto: Any, known: AbstractSet[str], depth: int) -> NodeOf:
         """A node after those that give `known`."""
         op, domain = proto.op_type, proto.domain
         if op not in self.ops or domain not in ("", "ai.onnx"):
@@ -98,7 +99,7 @@ class _Parser:
         attributes = {a.name: self.attribute(a, known, depth) for a in proto.attribute}
         return NodeOf(brief(proto.name or outputs[0]), op, list(proto.input), outputs, attributes)
 
-    def attribute(self, proto: Any, known: frozenset[str], depth: int) -> Any:
+    def attribute(self, proto: Any, known: AbstractSet[str], depth: int) -> Any:
         """The value of an attribute; a tensor as an array, a graph as a Body."""
         from onnx import AttributeProto, helper
 

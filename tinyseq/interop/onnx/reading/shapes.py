@@ -14,6 +14,8 @@ def _reshape(c: Call) -> Any:
     x, shape = c[0], c.ints(1)
     if not c.attr("allowzero", 0):
         shape = [x.shape[i] if n == 0 else n for i, n in enumerate(shape)]
+    if shape.count(-1) > 1:
+        raise DataError(f"Reshape leaves more than one length open: {shape[:8]}.")
     if -1 in shape:
         rest = np.prod([n for n in shape if n != -1], dtype=np.int64)
         shape[shape.index(-1)] = int(x.size // rest) if rest else 0
