@@ -41,6 +41,10 @@ class CupyBackend:
         """`values` (host or device) as an array on the current device."""
         return cupy.asarray(values, dtype)
 
+    def zeros(self, shape: tuple[int, ...], dtype: Any) -> Any:
+        """New zeros on the current device, where they are made."""
+        return cupy.zeros(shape, dtype)
+
     def to_numpy(self, array: Any) -> np.ndarray[Any, Any]:
         """A copy in host memory; waits for the device."""
         return np.asarray(cupy.asnumpy(array))

@@ -57,6 +57,10 @@ class NumpyBackend:
         """`values` (anything NumPy can read) as an array here; no copy where none is needed."""
         return np.asarray(values, dtype)
 
+    def zeros(self, shape: tuple[int, ...], dtype: Any) -> Any:
+        """New zeros."""
+        return np.zeros(shape, dtype)
+
     def to_numpy(self, array: Any) -> np.ndarray[Any, Any]:
         """The same values in host memory."""
         return np.asarray(array)

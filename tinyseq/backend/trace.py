@@ -257,6 +257,10 @@ class TraceBackend:
         """Refused: arrays are not made on this backend."""
         return self.to_numpy(values)
 
+    def zeros(self, shape: tuple[int, ...], dtype: Any) -> Any:
+        """Refused too; never asked for, as a cell's zeros are where its Parameters are."""
+        return self.to_numpy(shape)
+
     def to_numpy(self, array: Any) -> Any:
         """Refused: there are no numbers."""
         return float(array)

@@ -67,7 +67,7 @@ class Cell(Module, ABC):
         """Zeros (batch_size, *shape) where the cell's Parameters are, in their dtype."""
         like = next(self.parameters(), None)
         home, dtype = (backend(), np.float32) if like is None else (backend_of(like.data), like.dtype)
-        return make_tensor(home.asarray(np.zeros((batch_size, *shape), dtype)), None)
+        return make_tensor(home.zeros((batch_size, *shape), dtype), None)
 
 
 class Layer(Module, ABC):

@@ -5,7 +5,7 @@ next. What a caller receives is never part of one.
 """
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property, lru_cache, partial
 from itertools import pairwise
 from typing import Any
@@ -35,6 +35,14 @@ class Rows:
         blocks = np.array([0, *(self.batch + self.offsets[:-1])])
         self.state_before = blocks[1:] if reverse else blocks[:-1]
         self.state_after = blocks[:-1] if reverse else blocks[1:]
+        self._there: dict[Any, Array] = {}
+
+    def there(self, key: Any, indices: Callable[[], Index], library: Any) -> Array:
+        """What `indices` gives, on the device in use, where it is brought once for these rows."""
+        home = None if library is np else library.cuda.runtime.getDevice()
+        if (key, home) not in self._there:
+            self._there[key, home] = library.asarray(indices())
+        return self._there[key, home]
 
     def order(self, backward: bool = False) -> Iterable[int]:
         """The steps in the order of the run, or of its backward pass."""
@@ -175,7 +183,7 @@ class Workspace:
         if self.rows.is_dense:
             return self.all[name][: self.rows.total]
         if name not in self.shifted:
-            index = self.library.asarray(self.rows.shifted)
+            index = self.rows.there("shifted", lambda: self.rows.shifted, self.library)
             self.shifted[name] = self.library.take(self.all[name], index, axis=0)
         return self.shifted[name]
 
@@ -292,7 +300,9 @@ class _Slices:
     @cached_property
     def table_there(self) -> Array:
         """The table as an array of the library of the rows."""
-        return library_of(self.sources[0][0]).asarray(self.table)
+        columns = tuple([(place.store.kind, place.before) for _, place in self.sources])
+        key = ("table", tuple(self.order), columns)
+        return self.rows.there(key, lambda: self.table, library_of(self.sources[0][0]))
 
     def __iter__(self) -> Iterator[tuple[Array, ...]]:
         for turn, t in enumerate(self.order):

@@ -167,9 +167,9 @@ def _interval(index: tuple[Any, ...], shape: tuple[Any, ...]) -> tuple[int, int]
 
 
 def _getitem(symbol: Symbol, x: Symbol) -> Symbol | None:
-    if not symbol.is_row:
-        return None
     own = columns_of(symbol)
+    if not symbol.is_row:  # of sums over all rows: the gradient of a bias, say
+        return _parts_of(x, *own) if own is not None and x.op == "concatenate" and x.ndim == 1 else None
     if own is None:
         where = _interval(symbol.static["index"], x.shape)
         return None if where is None else words.reshape(columns(_flat(x), *where), symbol.shape)
@@ -179,15 +179,18 @@ def _getitem(symbol: Symbol, x: Symbol) -> Symbol | None:
         return columns(x.inputs[0], inner[0] + start, inner[0] + stop)
     if x.op in ("zeros", "ones"):
         return symbol.graph.apply(x.op, shape=symbol.shape, dtype=x.dtype)
-    if x.op != "concatenate":
-        return None
+    return _parts_of(x, start, stop) if x.op == "concatenate" else None
+
+
+def _parts_of(x: Symbol, start: int, stop: int) -> Symbol:
+    """Columns start..stop of a concatenation, from its parts."""
     parts, at = [], 0
     for part in x.inputs:
-        a, b = max(start, at), min(stop, at + part.shape[1])
+        a, b = max(start, at), min(stop, at + part.shape[-1])
         if a < b:
             parts.append(columns(part, a - at, b - at))
-        at += part.shape[1]
-    return parts[0] if len(parts) == 1 else words.concatenate(parts, axis=1)
+        at += part.shape[-1]
+    return parts[0] if len(parts) == 1 else words.concatenate(parts, axis=x.ndim - 1)
 
 
 def _place(symbol: Symbol, g: Symbol) -> Symbol | None:

@@ -120,16 +120,17 @@ def on_tape(
     if not program.traced.trains:
         tensors = [make_tensor(r, None) for r in results]
     else:
+        wanted = [t.source is not None for t in states]
         parents = [t.source for part in (inputs, states, parameters) for t in part]
-        node = Node("scan", parents, _pullback(program, forward, len(outputs)), len(results))
+        node = Node("scan", parents, _pullback(program, forward, len(outputs), wanted), len(results))
         tensors = [make_tensor(r, (node, i, r.shape)) for i, r in enumerate(results)]
     return tensors[: len(outputs)], tensors[len(outputs) :]
 
 
-def _pullback(program: Program, forward: Run, outputs: int) -> Any:
+def _pullback(program: Program, forward: Run, outputs: int, wants_states: Sequence[bool]) -> Any:
     def pullback(*cotangents: Array | None) -> list[Array | None]:
         d_inputs, d_states, d_parameters = program.backward(
-            forward, cotangents[:outputs], cotangents[outputs:]
+            forward, cotangents[:outputs], cotangents[outputs:], wants_states
         )
         return [*d_inputs, *d_states, *d_parameters]
 

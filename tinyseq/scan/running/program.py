@@ -141,7 +141,7 @@ class Program:
         """Outputs (all rows), final states (batch, ...), and what the backward pass needs."""
         workspace = self.workspace(rows)
         run = Run(self, workspace, parameters, inputs)
-        starts, ends = (self._index(rows.ends(first)) for first in (True, False))
+        starts, ends = (self._ends(rows, first) for first in (True, False))
         for store, state in zip(self.storage.state_stores, states, strict=True):
             workspace.all[store.name][starts] = state.reshape(rows.batch, store.width)
         outputs = self.compute(workspace, inputs, parameters)
@@ -180,9 +180,13 @@ class Program:
         ]
 
     def backward(
-        self, run: Run, d_outputs: Sequence[Array | None], d_finals: Sequence[Array | None]
-    ) -> tuple[list[Array | None], list[Array], list[Array | None]]:
-        """The gradients of inputs (all rows), initial states and parameters."""
+        self,
+        run: Run,
+        d_outputs: Sequence[Array | None],
+        d_finals: Sequence[Array | None],
+        wants_states: Sequence[bool],
+    ) -> tuple[list[Array | None], list[Array | None], list[Array | None]]:
+        """The gradients of inputs (all rows), initial states (those that are wanted) and parameters."""
         workspace, rows = run.workspace, run.workspace.rows
         scratch: Memory = self.scratches.take(rows)
         try:
@@ -198,26 +202,27 @@ class Program:
                 carry[...] = 0 if d is None else d.reshape(1, rows.batch, -1)
             with blas.with_one_thread():
                 d_inputs, d_parameters = self._function(workspace, "backward")(run.parameters, workspace)
-            d_states = [self._last_carried(carry, rows) for carry in carries]
+            d_states = [
+                self._last_carried(carry, rows).reshape(rows.batch, *s.shape[1:]) if wanted else None
+                for carry, s, wanted in zip(carries, self.traced.states, wants_states, strict=True)
+            ]
         finally:
             self.scratches.give(scratch)
-        d_states = [
-            d.reshape(rows.batch, *s.shape[1:]) for d, s in zip(d_states, self.traced.states, strict=True)
-        ]
         d_inputs = [
             None if d is None else d.reshape(rows.total, *s.shape[1:])
             for d, s in zip(d_inputs, self.traced.inputs, strict=True)
         ]
         return d_inputs, d_states, d_parameters
 
-    def _index(self, index: Any) -> Any:
-        return index if isinstance(index, slice) else self.library.asarray(index)
+    def _ends(self, rows: Rows, first: bool) -> Any:
+        index = rows.ends(first)
+        return index if isinstance(index, slice) else rows.there("edge", lambda: index, self.library)
 
     def _last_carried(self, carry: Array, rows: Rows) -> Array:
         """Each sequence's cotangent after its last step of the backward pass; buffers took turns."""
         if rows.is_dense or not rows.reverse:
             return carry[rows.steps % 2].copy()
-        odd = self.library.asarray(rows.lengths % 2 == 1)[:, None]
+        odd = rows.there("odd", lambda: rows.lengths % 2 == 1, self.library)[:, None]
         return self.library.where(odd, carry[1], carry[0])
 
     def _place_arrays(

@@ -91,7 +91,8 @@ def _backward(
     for segment, before in zip(reversed(segments), reversed(befores), strict=True):
         _, _, run = program.forward(segment.rows, _rows_of(xs, segment), before, parameters)
         d_ys = [None if d is None else d[segment.start : segment.stop] for d in cotangents[:outputs]]
-        d_xs, d_states, d_fixed = program.backward(run, d_ys, [d[: segment.rows.batch] for d in d_current])
+        d_after = [d[: segment.rows.batch] for d in d_current]
+        d_xs, d_states, d_fixed = program.backward(run, d_ys, d_after, [True] * len(d_after))
         del run  # its workspace serves the next segment
         _replace_rows(d_current, d_states)
         for whole, part in zip(d_inputs, d_xs, strict=True):

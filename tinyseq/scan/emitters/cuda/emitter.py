@@ -23,6 +23,7 @@ class CudaEmitter(Emitter):
     """Writes functions that launch kernels, and the kernels; `refusal` says what it cannot."""
 
     def __init__(self, schedule: Schedule, storage: Storage, groups: list[Group]) -> None:
+        self.groups = groups
         self.group_of = {o.at: group for group in groups for o in group.operations}
         self.kernels: dict[str, KernelText] = {}
         self.loops: dict[Region, LoopText] = {}
@@ -54,12 +55,14 @@ class CudaEmitter(Emitter):
         if region.in_loop:
             if region not in self.loops:
                 self.loops[region] = LoopText(self, region, f)
+                self.loops[region].add_up([t for g in self.groups if g.region is region for t in g.totals])
             loop = self.loops[region]
             loop.body += lines_of(loop, operation) if group is None else _whole(GroupText(loop, group))
             return []
         if group is None:
             return super()._lines(operation, f)
         kernel = KernelText(self, region, f)
+        kernel.add_up(group.totals)
         kernel.body += _whole(GroupText(kernel, group))
         return self._launch(kernel, "all_steps")
 

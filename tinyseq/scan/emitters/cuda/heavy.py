@@ -64,13 +64,27 @@ def lines_of(kernel: LoopText, operation: Operation) -> list[str]:
 def _product(kernel: LoopText, s: Symbol, place: Place) -> list[str]:
     """Every block gets the whole row; each computes its columns."""
     rows, matrix = s.symbols
-    product = kernel.product(rows.width, s.width, kernel.parameter(matrix))
+    whole, start, strides = _strides(matrix)
+    product = kernel.product(rows.width, s.width, strides, f"{kernel.parameter(whole)} + {start}")
     return [
         *kernel.columns(rows.width, [f"{product}.put(here, j, {kernel.element(rows)});"]),
         "together();",
         f"{product}.multiply(here);",
         *kernel.loop(s.width, [f"{kernel.element(s, place)} = {product}.sum(here, i);"]),
     ]
+
+
+def _strides(matrix: Symbol) -> tuple[Symbol, int, tuple[int, int]]:
+    """What a matrix is part of, where it begins there, and how far it is to its next row and column."""
+    part = matrix.static["index"] if matrix.op == "getitem" else ()
+    if matrix.op == "transpose" and matrix.inputs[0].ndim == 2:
+        whole, start, (rows, columns) = _strides(matrix.inputs[0])
+        return whole, start, (columns, rows)
+    if part and all(isinstance(i, slice) and i.step in (None, 1) for i in part):
+        whole, start, strides = _strides(matrix.inputs[0])
+        firsts = [i.indices(n)[0] for i, n in zip(part, matrix.inputs[0].shape, strict=False)]
+        return whole, start + sum(f * s for f, s in zip(firsts, strides, strict=False)), strides
+    return matrix, 0, (int(matrix.shape[1]), 1)
 
 
 def _copied(kernel: LoopText, s: Symbol, place: Place) -> list[str]:

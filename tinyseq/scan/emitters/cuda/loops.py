@@ -37,10 +37,12 @@ class LoopText(KernelText):
         outer = self.f.keys[key] = self.f.name(("loop", key), wish)
         return outer, f"(at[{len(self.f.keys)}] + row)"
 
-    def product(self, k: int, n: int, weights: str) -> str:
-        """A new product of rows of `k` columns with weights (k, n)."""
+    def product(self, k: int, n: int, strides: tuple[int, int], weights: str) -> str:
+        """A new product of rows of `k` columns with weights (k, n), which have these strides."""
         name = f"product_{len(self.setup)}"
-        self.setup.append(f"Product<{k}, {n}, {name.upper()}> {name}(here, {weights});")
+        self.setup.append(
+            f"Product<{k}, {n}, {strides[0]}, {strides[1]}, {name.upper()}> {name}(here, {weights});"
+        )
         self.products.append((k, n))
         return name
 

@@ -102,7 +102,8 @@ struct RowSum {
 // Rows of K columns times a matrix (K, N): this block's columns of it, for all of its rows at once.
 // A thread has WIDE columns, of one of SLICES slices of K, in CHUNKS times four numbers. Weights stay where they
 // fit: those of KEPT chunks in registers, of STORED in shared memory; the others come through the caches.
-template <int K, int N, int WIDE, int SLICES, int CHUNKS, int KEPT, int STORED>
+// `weights` has ROW numbers from one row to the next, and STEP from one column to the next.
+template <int K, int N, int ROW, int STEP, int WIDE, int SLICES, int CHUNKS, int KEPT, int STORED>
 struct Product {
     static constexpr int COLUMNS = N / CLUSTER, ACROSS = (COLUMNS + WIDE - 1) / WIDE;
     static constexpr int DEPTH = 4 * SLICES * CHUNKS, VECTORS = TURNS * ROWS * DEPTH;
@@ -132,9 +133,9 @@ struct Product {
     __device__ Four four(const Here& here, int chunk, int n) const {
         const int k = 4 * (chunk * SLICES + slice), i = across + n * ACROSS;
         if (i >= COLUMNS) return Four{real(0), real(0), real(0), real(0)};
-        const real* w = weights + (long long)k * N + COLUMN(i);
-        return Four{k < K ? w[0] : real(0), k + 1 < K ? w[N] : real(0), k + 2 < K ? w[2 * N] : real(0),
-                    k + 3 < K ? w[3 * N] : real(0)};
+        const real* w = weights + (long long)k * ROW + (long long)COLUMN(i) * STEP;
+        return Four{k < K ? w[0] : real(0), k + 1 < K ? w[ROW] : real(0), k + 2 < K ? w[2 * ROW] : real(0),
+                    k + 3 < K ? w[3 * ROW] : real(0)};
     }
     // One column of this thread's row, for all blocks.
     __device__ void put(const Here& here, int k, real x) {

@@ -6,6 +6,7 @@ from pathlib import Path
 from tinyseq.backend.symbols import Symbol
 from tinyseq.scan.emitters.numpy.emitter import Emitter
 from tinyseq.scan.emitters.numpy.source import Function
+from tinyseq.scan.graph import ancestors
 from tinyseq.scan.memory.places import Place, Store
 from tinyseq.scan.passes.partition import Region
 
@@ -13,7 +14,8 @@ TYPES = {"float32": "float", "float64": "double", "bool": "bool"}
 MOST_THREADS = 512
 MOST_BLOCKS = 2048  # of a kernel that goes through all rows of all steps
 RESERVED = (
-    "row steps table at step scratch real larger smaller here shared begin alive i j together row_sum total"
+    "parts row steps table at step scratch real larger smaller here shared begin alive i j together row_sum "
+    "total block_sum"
 )
 
 
@@ -21,6 +23,18 @@ def header(dtype: str) -> str:
     """What all kernels of a step of this dtype need."""
     text = Path(__file__).with_name("common.cuh").read_text()
     return f"typedef {TYPES[dtype]} real;\n{text}"
+
+
+def _joined(totals: list[Symbol], results: list[Symbol | None]) -> list[Symbol]:
+    """The results that are nothing but some of the totals side by side, no total in two of them."""
+    free = {s.id for s in totals}
+    found = []
+    for s in ancestors(results):
+        ids = {i.id for i in s.symbols}
+        if s.op == "concatenate" and s.ndim == 1 and ids <= free and len(ids) == len(s.inputs):
+            free -= ids
+            found.append(s)
+    return found
 
 
 class KernelText:
@@ -38,6 +52,8 @@ class KernelText:
         self.rows: list[tuple[str, str]] = []  # parameters that are rows, and the caller's variables
         self.fixed: list[tuple[str, str]] = []  # other parameters, and the caller's variables
         self.totals: list[str] = []  # lines of the caller, after the kernel
+        self.places_of_totals: dict[int, int] = {}
+        self.width_of_parts = 0
         self.width = 32  # of the widest loop along a row
 
     def name(self, key: object, wish: str, suffix: str) -> str:
@@ -80,18 +96,32 @@ class KernelText:
             self.fixed.append((f"const {TYPES[str(value.dtype)]}* {name}", outer))
         return self.scope.names[key]
 
-    def total(self, s: Symbol) -> str:
-        """Where a sum over all rows is added up: a part for each block or row, which the caller adds up."""
-        key = ("total", s.id)
-        if key not in self.scope.names:
-            width = s.inputs[0].width
+    def add_up(self, totals: list[Symbol]) -> None:
+        """Sums over all rows: each block or row adds up a part of all of them, side by side; then the caller.
+
+        What the caller joins stands together, and needs no joining.
+        """
+        if not totals:
+            return
+        joined = _joined(totals, self.emitter.traced.d_parameters)
+        ordered = {s.id: s for s in [*(i for c in joined for i in c.symbols), *totals]}
+        at, self.width_of_parts = 0, sum(s.shape[0] for s in ordered.values())
+        parts, sums = (self.f.name((name, self), name) for name in ("parts", "sums"))
+        zeros = f"xp.zeros(({self.parts}, {self.width_of_parts}), xp.{totals[0].dtype})"
+        self.f.parameter_lines.append(f"{parts} = {zeros}")
+        self.fixed.append(("real* parts", parts))
+        self.totals.append(f"{sums} = {parts}.sum(axis=0)")
+        for s in ordered.values():
+            self.places_of_totals[s.id] = at
+            at += s.shape[0]
+        for s in [*totals, *joined]:
+            first = self.places_of_totals[(s if s.id in ordered else s.symbols[0]).id]
             outer = self.f.name(("value", s.id), s.name or "total")
-            parts = self.f.name(key, f"{outer}_parts")
-            self.f.parameter_lines.append(f"{parts} = xp.zeros(({self.parts}, {width}), xp.{s.dtype})")
-            self.totals.append(f"{outer} = {parts}.sum(axis=0)")
-            name = self.name(key, outer, "_p")
-            self.fixed.append((f"real* {name}", parts))
-        return f"{self.scope.names[key]}[{self.part} * {s.inputs[0].width} + j]"
+            self.totals.append(f"{outer} = {sums}[{first}:{first + s.shape[0]}]")
+
+    def total(self, s: Symbol) -> str:
+        """Where a part of a sum over all rows is added up."""
+        return f"parts[{self.part} * {self.width_of_parts} + {self.places_of_totals[s.id]} + j]"
 
     parts = f"min(run.total, {MOST_BLOCKS})"  # how many there are, in the caller's words: a part a block
     part = "blockIdx.x"

@@ -20,7 +20,7 @@ from tinyseq.scan.emitters.numpy.source import (
     plain,
     section,
 )
-from tinyseq.scan.graph import ancestors, root_of
+from tinyseq.scan.graph import ancestors, columns_of, root_of
 from tinyseq.scan.memory.places import Key, Kind, Place, Store
 from tinyseq.scan.memory.storage import Storage
 from tinyseq.scan.passes.partition import Operation, Region, Schedule
@@ -32,6 +32,15 @@ COMMENTS = {
     Region.BACK_STEP: "the recurrence backward: what the cotangent of the state before needs",
     Region.REST: "everything else: all steps at once",
 }
+
+
+def _of_wholes(s: Symbol) -> Symbol | None:
+    """The same on whole parameters, where `s` is of one part of each: b[0:2] + d[0:2] is (b + d)[0:2]."""
+    if s.op not in POINTWISE or len(s.symbols) != len(s.inputs) or s.ndim != 1 or s.level > Level.PARAMETER:
+        return None
+    parts = [(columns_of(i), i.inputs[0].shape) for i in s.symbols if i.op == "getitem"]
+    same = len(parts) == len(s.inputs) > 1 and parts.count(parts[0]) == len(parts) and parts[0][0]
+    return s.graph.apply(s.op, *[i.inputs[0] for i in s.symbols], **s.static) if same else None
 
 
 class Emitter:
@@ -143,6 +152,9 @@ class Emitter:
     def _expression(self, s: Symbol, f: Function, region: Region) -> str:
         if s.op == "leaf":
             return f.name(("value", s.id), s.name)
+        whole = _of_wholes(s)
+        if whole is not None:
+            return f"{self.value(whole, f, region)}[{index(s.inputs[0].static['index'])}]"
         a = [
             self.value(i, f, Region.REST if i.__class__ is Symbol and i.is_row else region) for i in s.inputs
         ]
