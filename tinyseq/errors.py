@@ -98,5 +98,3 @@ class PluginError(TinyseqError, LookupError):
 
 class ProcessError(TinyseqError, RuntimeError):
     """Another of the processes that train one model has failed, or is not heard of; the message names it."""
-
-    told: bool = False  # whether all of them know

@@ -86,3 +86,9 @@ def begin(way, size, folder, scenarios):
 def play():
     """`play(way, size, folder, scenarios)`: what each process makes of each scenario, by name and rank."""
     return begin
+
+
+@pytest.fixture(scope="session", name="mpirun")
+def mpirun_if_there():
+    """What begins processes; None without MPI."""
+    return mpirun() if importlib.util.find_spec("mpi4py") else None

@@ -9,12 +9,13 @@ import sys
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+import commands
 import failing
 import scenarios
 
 from tinyseq.processes import MPI
 
-PLAYS = scenarios.SCENARIOS | failing.SCENARIOS
+PLAYS = scenarios.SCENARIOS | failing.SCENARIOS | commands.SCENARIOS
 
 
 class Piped:

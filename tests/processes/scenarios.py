@@ -39,7 +39,9 @@ def text(length):
     return np.cumsum(np.random.default_rng(0).integers(0, 3, length)) % SYMBOLS
 
 
-def language_model(processes, *, dtype="float64", dropout=0.0, streams=5, optimizer=Adam, **options):
+def language_model(
+    processes, *, length=300, dtype="float64", dropout=0.0, streams=5, optimizer=Adam, **options
+):
     """Windows of a text, whose state goes on: a Trainer, and data of an uneven last window."""
     tinyseq.seed(7)
     head = tinyseq.heads["language-model"](8, SYMBOLS)
@@ -54,7 +56,7 @@ def language_model(processes, *, dtype="float64", dropout=0.0, streams=5, optimi
         processes=processes,
         **options,
     )
-    return trainer, ContiguousWindows(text(300), streams, 6), ContiguousWindows(text(90), 4, 6)
+    return trainer, ContiguousWindows(text(length), streams, 6), ContiguousWindows(text(90), 4, 6)
 
 
 def sentences(count, longest=7):

@@ -20,9 +20,9 @@ from tinyseq.cli import (
     train_lm,
 )
 from tinyseq.cli.arguments import WRONG, Formatter, Parser
-from tinyseq.errors import TinyseqError
-
-INTERRUPTED = 130
+from tinyseq.cli.processes import INTERRUPTED
+from tinyseq.errors import ConfigError, TinyseqError
+from tinyseq.processes.mpi import begun_by_launcher
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,6 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="replace")  # a terminal that lacks a letter shows a question mark
     args = parser().parse_args(arguments)
     try:
+        if args.run is not train.train and begun_by_launcher():
+            raise ConfigError("mpirun began several processes: only tinyseq train has work for them.")
         code = args.run(args)  # None where all is well
         sys.stdout.flush()
     except TinyseqError as error:

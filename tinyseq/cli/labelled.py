@@ -11,6 +11,7 @@ from tinyseq.cli.language_model import MODEL
 from tinyseq.data import load_vectors
 from tinyseq.errors import DataError
 from tinyseq.nn import Embedding
+from tinyseq.processes import Processes
 from tinyseq.registry import build
 from tinyseq.registry.run_file import Run
 from tinyseq.registry.run_options import Labelled
@@ -99,6 +100,7 @@ def trainer_of(
     directory: Path | None,
     notes: dict[str, Any],
     after_epoch: Sequence[Callable[[Trainer, Epoch], None]] = (),
+    processes: Processes | None = None,
 ) -> Trainer:
     """A Trainer of a new model, seeded; paths start from `folder`.
 
@@ -123,6 +125,7 @@ def trainer_of(
         directory=directory,
         notes=notes,
         after_epoch=functions,
+        processes=processes,
     )
 
 

@@ -12,6 +12,7 @@ from tinyseq.data import ContiguousWindows, Vocabulary
 from tinyseq.errors import DataError
 from tinyseq.nn import Embedding, SequenceModel
 from tinyseq.optim import Adam, Optimizer
+from tinyseq.processes import Processes
 from tinyseq.registry import cells, describe, heads, layers, load
 from tinyseq.registry.run_options import between
 from tinyseq.scan import Recurrent
@@ -119,6 +120,7 @@ def trainer_of(
     directory: Path | None,
     notes: dict[str, Any],
     after_epoch: Sequence[Callable[[Trainer, Epoch], None]],
+    processes: Processes | None = None,
 ) -> Trainer:
     """A Trainer of any model of the next symbol; one with a state carries it from window to window."""
     functions = list(after_epoch)
@@ -134,6 +136,7 @@ def trainer_of(
         directory=directory,
         notes=notes,
         after_epoch=functions,
+        processes=processes,
     )
 
 

@@ -34,6 +34,8 @@ def carry_out(
     """
     if resume:
         training.resume()
+    if not training.team.alone:
+        rows = [*rows, ("processes", ", ".join(training.team.exchange(training.team.name)))]
     show_table(rows)
     print(flush=True)
     done = training.progress

@@ -11,10 +11,12 @@ from tinyseq.cli import labelled, starter
 from tinyseq.cli.arguments import WRONG, Formatter
 from tinyseq.cli.console import epoch_printer, show_table
 from tinyseq.cli.language_model import Corpus, saved_notes, trainer_of
+from tinyseq.cli.processes import processes_begun
 from tinyseq.cli.run import option
 from tinyseq.cli.session import carry_out, fingerprint, require_fresh, require_same_text, text_rows
 from tinyseq.data import demo_text, read_text
 from tinyseq.errors import ConfigError, DataError
+from tinyseq.processes import Processes
 from tinyseq.registry import build
 from tinyseq.registry.run_file import Run
 from tinyseq.registry.run_file import check as mistakes_in
@@ -99,13 +101,20 @@ def train(args: argparse.Namespace) -> None:
         return _begin(args)
     if args.options or args.output:
         raise ConfigError("--set and --output go with --init: other options are said in the run file.")
-    run = read_run(args.file)
-    if isinstance(run.data, Labelled):
-        return _train_labelled(args, run, run.data)
+    with processes_begun() as processes:
+        run = read_run(args.file)
+        if isinstance(run.data, Labelled):
+            _train_labelled(args, run, run.data, processes)
+        else:
+            _train_text(args, run, run.data, processes)
+
+
+def _train_text(args: argparse.Namespace, run: Run, data: Data, processes: Processes | None) -> None:
+    """Train on a text, with all processes that mpirun has begun."""
     folder, options = args.file.parent, run.training
     directory = None if options.directory is None else folder / options.directory
-    name, text = _name_and_text(run.data, folder)
-    file = None if run.data.text is None else str((folder / run.data.text).resolve())
+    name, text = _name_and_text(data, folder)
+    file = None if data.text is None else str((folder / data.text).resolve())
     notes = {
         "run": identity(run),
         "run_file": str(args.file.resolve()),
@@ -117,7 +126,7 @@ def train(args: argparse.Namespace) -> None:
         _require_same_run(args.file, directory, notes)
     else:
         require_fresh(directory)
-    corpus = Corpus.cut(text, run.data)
+    corpus = Corpus.cut(text, data)
     random.seed(options.seed)
     model = build(run.model_config(vocabulary_size=len(corpus.vocabulary)))
     training = trainer_of(
@@ -130,6 +139,7 @@ def train(args: argparse.Namespace) -> None:
         directory=directory,
         notes=notes,
         after_epoch=[epoch_printer(options.epochs)],
+        processes=processes,
     )
     rows = [
         *text_rows(name, text, corpus),
@@ -163,7 +173,9 @@ def _begin(args: argparse.Namespace) -> None:
     print(f"\nRead it, then: tinyseq train {shlex.quote(str(path))}")
 
 
-def _train_labelled(args: argparse.Namespace, run: Run, data: Labelled) -> None:
+def _train_labelled(
+    args: argparse.Namespace, run: Run, data: Labelled, processes: Processes | None
+) -> None:
     """The same for a task with examples."""
     folder, options = args.file.parent, run.training
     directory = None if options.directory is None else folder / options.directory
@@ -182,7 +194,13 @@ def _train_labelled(args: argparse.Namespace, run: Run, data: Labelled) -> None:
     show = epoch_printer(options.epochs, "labels")
     try:
         training = labelled.trainer_of(
-            run, parts, folder=folder, directory=directory, notes=notes, after_epoch=[show]
+            run,
+            parts,
+            folder=folder,
+            directory=directory,
+            notes=notes,
+            after_epoch=[show],
+            processes=processes,
         )
     except DataError as error:
         raise DataError(f"{args.file}: {error}") from None

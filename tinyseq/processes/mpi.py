@@ -5,6 +5,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ TIMEOUT = "TINYSEQ_PROCESS_TIMEOUT"
 """The variable that says how many seconds a process waits for another."""
 
 HURRY, PAUSE = 0.002, 0.0002  # seconds of waiting with all of a core, and of each sleep after them
+LOOK = 0.2  # seconds after which, and after which again, one looks whether the other is alive
 
 
 def begun_by_launcher() -> bool:
@@ -29,9 +31,9 @@ def begun_by_launcher() -> bool:
 class MPI:
     """The processes of MPI's world, which share the cores of each machine.
 
-    A process waits for another for `timeout` seconds, by default as TINYSEQ_PROCESS_TIMEOUT says, else 300;
-    then it names it, and the job ends. Raises ConfigError without mpi4py or an MPI, and where the processes
-    do not see each other.
+    Rank 0 waits for another for `timeout` seconds, by default as TINYSEQ_PROCESS_TIMEOUT says, else 300, and
+    no longer than that one lives, if it is on the same machine; then it names it, and the job ends. Raises
+    ConfigError without mpi4py or an MPI, and where the processes do not see each other.
     """
 
     def __init__(self, timeout: float | None = None) -> None:
@@ -53,7 +55,7 @@ class MPI:
         self.timeout = _timeout() if timeout is None else timeout
         there = self._world.Split_type(mpi.COMM_TYPE_SHARED)
         threads.share_cores(there.size)
-        self._names: list[str] = self._world.allgather(f"process {os.getpid()} on {socket.gethostname()}")
+        self._places: list[tuple[int, str]] = self._world.allgather((os.getpid(), socket.gethostname()))
 
     def __repr__(self) -> str:
         return f"MPI(rank {self.rank} of {self.size})"
@@ -73,11 +75,11 @@ class MPI:
         """The sum over all processes of an array (n,) of floats; MPI gives each of them the same bits."""
         total = np.empty_like(array)
         request = self._world.Iallreduce(np.ascontiguousarray(array), total)
-        self._wait(request.Test, "another process")
+        self._wait(request.Test, None)
         return total
 
     def _send(self, value: Any, rank: int) -> None:
-        self._wait(self._world.isend(value, rank).Test, self._called(rank))
+        self._wait(self._world.isend(value, rank).Test, rank)
 
     def _receive(self, rank: int) -> Any:
         message: list[Any] = []
@@ -87,20 +89,44 @@ class MPI:
                 message.append(found)
             return bool(message)
 
-        self._wait(arrived, self._called(rank))
+        self._wait(arrived, rank)
         return message[0].recv()
 
-    def _called(self, rank: int) -> str:
-        return f"rank {rank} ({self._names[rank]})"
-
-    def _wait(self, done: Callable[[], bool], whom: str) -> None:
-        """Return when `done()`; without end of it, end the job."""
+    def _wait(self, done: Callable[[], bool], rank: int | None) -> None:
+        """Return when `done()`; where process `rank`, or any, keeps it waiting for too long, end the job."""
         began = time.monotonic()
+        look = LOOK
+        # What the others wait for is rank 0, which waits itself: it is the one that knows for whom.
+        patience = self.timeout if rank else 2 * self.timeout
         while not done():
             waited = time.monotonic() - began
-            if waited > self.timeout:
-                self._give_up(f"{whom} has not answered rank {self.rank} for {self.timeout:g} seconds")
+            if waited > look:
+                look += LOOK
+                for other in range(self.size) if rank is None else [rank]:
+                    if not self._lives(other):
+                        self._give_up(f"{self._called(other)} has died")
+            if waited > patience:
+                whom = "another process" if rank is None else self._called(rank)
+                self._give_up(f"{whom} has not answered rank {self.rank} for {patience:g} seconds")
             time.sleep(0 if waited < HURRY else PAUSE)
+
+    def _called(self, rank: int) -> str:
+        pid, host = self._places[rank]
+        return f"rank {rank} (process {pid} on {host})"
+
+    def _lives(self, rank: int) -> bool:
+        """False if a process of this machine is no more; of others nobody here knows."""
+        pid, host = self._places[rank]
+        if host != self._places[self.rank][1]:
+            return True
+        try:
+            os.kill(pid, 0)
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except ProcessLookupError:
+            return False
+        except OSError:  # not ours to signal, or a system without /proc
+            return True
+        return state != "Z"  # dead, and its parent has not asked for its exit code
 
     def _give_up(self, why: str) -> None:
         sentence = f"{why}; the job ends. Go on from the last checkpoint."

@@ -50,10 +50,11 @@ class Team:
         if self.processes is None or self.alone:
             return [value]
         found = self.processes.allgather(value)
-        for failure in found:
-            if isinstance(failure, Failure):
+        failures = _failures(found)
+        for failure in failures:
+            if failure is not None:
                 error = ProcessError(f"{failure.who} stopped: {failure.what}")
-                error.told = True
+                error.told = failures  # type: ignore[attr-defined]
                 raise error
         return found
 
@@ -84,13 +85,21 @@ class Team:
             self.tell(error)
             raise
 
-    def tell(self, error: BaseException) -> list[str]:
-        """Tell the others, once; gives what those of lower rank tell in the same instant."""
-        if self.processes is None or self.alone or getattr(error, "told", False):
-            return []
-        error.told = True  # type: ignore[attr-defined]
-        found = self.processes.allgather(Failure(self.name, f"{type(error).__name__}: {error}"))
-        return [failure.what for failure in found[: self.rank] if isinstance(failure, Failure)]
+    def tell(self, error: BaseException) -> None:
+        """Tell the others, once; `error.told` is then what each process, by rank, tells in that instant."""
+        if self.processes is None or self.alone or getattr(error, "told", None):
+            return
+        failure = Failure(self.name, f"{type(error).__name__}: {error}")
+        error.told = _failures(self.processes.allgather(failure))  # type: ignore[attr-defined]
+
+    def is_said_elsewhere(self, error: BaseException) -> bool:
+        """Whether an error that was told is that of another process, or one of lower rank has the same."""
+        *lower, own = (failure and failure.what for failure in getattr(error, "told", [])[: self.rank + 1])
+        return own is None or own in lower
+
+    def is_shared(self, error: BaseException) -> bool:
+        """Whether all processes have met an error that was told."""
+        return len({failure and failure.what for failure in getattr(error, "told", [])}) == 1
 
     def shares(self, batches: Iterable[Any]) -> list[Any]:
         """This process's parts of batches, without those in which it has none."""
@@ -129,3 +138,7 @@ class Team:
     def whole_rows(self, rows: list[Array]) -> list[Array]:
         """Arrays with a row for each sequence of a batch, from those of this process's share."""
         return rows if self.alone else merged_rows(self.exchange(rows), self.size)
+
+
+def _failures(found: list[Any]) -> list[Failure | None]:
+    return [value if isinstance(value, Failure) else None for value in found]
