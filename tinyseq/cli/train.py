@@ -173,9 +173,7 @@ def _begin(args: argparse.Namespace) -> None:
     print(f"\nRead it, then: tinyseq train {shlex.quote(str(path))}")
 
 
-def _train_labelled(
-    args: argparse.Namespace, run: Run, data: Labelled, processes: Processes | None
-) -> None:
+def _train_labelled(args: argparse.Namespace, run: Run, data: Labelled, processes: Processes | None) -> None:
     """The same for a task with examples."""
     folder, options = args.file.parent, run.training
     directory = None if options.directory is None else folder / options.directory
