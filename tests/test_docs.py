@@ -12,7 +12,8 @@ from tinyseq.registry.run_file import check
 from tinyseq.scan.running.explain import explanation
 
 DOCS = Path(__file__).parents[1] / "docs"
-PAGES = sorted(page for page in DOCS.glob("*.md") if page.stem != "index")  # which shows no code
+OTHERS = ("index", "coming-from")  # shows no code; is compared with others in tests/peers
+PAGES = sorted(page for page in DOCS.glob("*.md") if page.stem not in OTHERS)
 NEEDS = {
     "exchange": "onnx",
     "scikit-learn": "sklearn",

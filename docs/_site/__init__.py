@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from pygments.lexers.python import PythonLexer
+
 from _site import cells, links, reference
 
 
@@ -22,6 +24,7 @@ def write_pages(app: Any) -> None:
 
 def setup(app: Any) -> dict[str, Any]:
     """What Sphinx calls for an extension."""
+    app.add_lexer("pair", PythonLexer)  # two ways to say the same, with a line between
     app.connect("builder-inited", write_pages)
     app.connect("build-finished", links.check)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

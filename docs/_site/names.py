@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import tinyseq
+from tinyseq.registry import registries
 
 ROOT = Path(tinyseq.__file__).parent
 PRIVATE = {"tinyseq.cli"}
@@ -29,7 +30,7 @@ MODULES = [
 """Single files whose classes and functions are public."""
 FIRST = ["tinyseq", "tinyseq.ops", "tinyseq.nn", "tinyseq.nn.init", "tinyseq.sequences", "tinyseq.data"]
 """The pages that are read most come first; the others follow by name, and then what is registered."""
-KINDS = ["cells", "layers", "losses", "heads", "metrics", "optimizers", "models", "initializers", "recipes"]
+KINDS = [registry.kind.plural for registry in registries.values()]
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def public() -> dict[str, list[Name]]:
         seen |= {id(name.value) for name in pages[module]}
     for kind in KINDS:
         pages[kind] = [name for name in registered(kind) if id(name.value) not in seen]
-    return {page: names for page, names in pages.items() if names or page in KINDS}
+    return {page: names for page, names in pages.items() if names or (page in KINDS and registered(page))}
 
 
 def registered(kind: str) -> list[Name]:
