@@ -84,3 +84,11 @@ def test_tokens_where_texts_are_meant() -> None:
     pytest.importorskip("sacrebleu")
     with pytest.raises(TinyseqError, match="cuts texts"):
         BLEU(tokenize="13a").update([["a"]], [["a"]])
+
+
+def test_tags_of_an_estimator() -> None:
+    pytest.importorskip("sklearn")
+    from tinyseq.sklearn import SequenceTagger
+
+    with pytest.raises(ValueError, match="that of 1 is a string"):
+        SequenceTagger(epochs=1).fit([["the", "dog"], ["a", "cat"]], [["D", "N"], "DN"])

@@ -14,7 +14,7 @@ import tinyseq
 from tinyseq import Sequences, Tensor
 from tinyseq.errors import DataError
 from tinyseq.nn import Dropout, Embedding, Linear, SequenceModel, Sequential
-from tinyseq.optim import SGD, Adam, Cosine, Optimizer, Schedule
+from tinyseq.optim import SGD, Adam, Cosine, Optimizer, ReduceOnPlateau, Schedule
 from tinyseq.training import BatchLoss, Trainer
 from tinyseq.training.trainer import CHECKPOINT
 
@@ -215,3 +215,43 @@ def test_an_interrupted_epoch_leaves_a_model_that_answers():
         Trainer(trained, Adam(trained), objective).fit(data(), epochs=1)
     assert not trained.training
     assert math.isfinite(float(answers(trained).sum()))
+
+
+def run_of(directory: Path, kind: str, inputs: int = 1, schedule: str = "cosine") -> Trainer:
+    net = Linear(inputs, 1)
+    optimizer: Optimizer = SGD(net, lr=0.1) if kind == "sgd" else Adam(net)
+    made = {
+        "none": lambda: None,
+        "cosine": lambda: Schedule(optimizer, Cosine(9)),
+        "plateau": lambda: ReduceOnPlateau(optimizer),
+    }[schedule]()
+
+    def objective(net: Any, batch: Any, state: Any) -> BatchLoss:
+        return BatchLoss(net(Tensor(np.ones((1, inputs), "f"))).sum() ** 2, 1)
+
+    return Trainer(net, optimizer, objective, schedule=made, directory=directory)
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ({"kind": "adam"}, "does not fit Adam"),
+        ({"inputs": 2}, r"weight has shape \(1, 1\)"),
+        ({"schedule": "plateau"}, "no state of ReduceOnPlateau"),
+    ],
+)
+def test_a_run_of_other_parts_is_no_damage(tmp_path, other, said):
+    run_of(tmp_path, "sgd").fit([1], epochs=2)
+    with pytest.raises(DataError, match=rf"is not the checkpoint of such a run: .*{said}") as raised:
+        run_of(tmp_path, **{"kind": "sgd", **other}).resume()
+    assert "damaged" not in str(raised.value)
+
+
+def test_a_schedule_does_not_come_or_go_in_silence(tmp_path):
+    run_of(tmp_path / "with", "sgd").fit([1], epochs=2)
+    trainer = run_of(tmp_path / "with", "sgd", schedule="none")
+    with pytest.warns(UserWarning, match="goes on without one, at a rate of 0"):
+        trainer.resume()
+    run_of(tmp_path / "without", "sgd", schedule="none").fit([1], epochs=2)
+    with pytest.raises(DataError, match="it has no schedule, so leave"):
+        run_of(tmp_path / "without", "sgd").resume()

@@ -285,6 +285,8 @@ class SequenceTagger(_Sequential):
 
     def _learn_targets(self, y: Any, kept: Array, weights: Array, classes: Any) -> None:
         self._made_with = self.get_params()
+        if wrong := [i for i, tags in enumerate(y) if isinstance(tags, str)]:
+            raise ValueError(f"y has a list of tags for each sample, and that of {wrong[0]} is a string.")
         self.classes_ = np.unique([tag for tags in y for tag in tags])
 
     def _targets(self, y: Any, given: Given, kept: Array) -> Any:

@@ -1,5 +1,6 @@
 """Checkpoint files: all that a run is, in one safetensors file, replaced in one instant."""
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import numpy as np
 from tinyseq import random
 from tinyseq.backend import backend_of
 from tinyseq.engine import Tensor, make_tensor
-from tinyseq.errors import DataError
+from tinyseq.errors import ConfigError, DataError, TinyseqError
 from tinyseq.files.container import open_container, write_container
 from tinyseq.scan.state import flatten, rebuild
 from tinyseq.training.options import first_rates, keep_new_options
@@ -65,6 +66,8 @@ def resume_run(trainer: Any, path: Path) -> None:
         for part, state in before:
             part.load_state_dict(state)
         random.set_state(numbers)
+        if isinstance(error, TinyseqError):  # of another model, optimizer or schedule
+            raise DataError(f"{path} is not the checkpoint of such a run: {error}") from error
         if isinstance(error, KeyError | TypeError | ValueError | AttributeError | IndexError):
             raise DataError(
                 f"{path} is damaged: its record is not that of a training run "
@@ -79,7 +82,15 @@ def _take_up(trainer: Any, arrays: Arrays, record: dict[str, Any]) -> None:
     optimizer.load_state_dict(record["optimizer"] | under("optimizer", arrays))
     rates = first_rates(schedule)
     if schedule is not None:
-        schedule.load_state_dict(record["schedule"] or {})
+        if record["schedule"] is None:
+            raise ConfigError(f"it has no schedule, so leave Trainer(schedule={schedule!r}) out.")
+        schedule.load_state_dict(record["schedule"])
+    elif record["schedule"] is not None:
+        warnings.warn(
+            f"The run began with a schedule, and goes on without one, at a rate of {optimizer.lr:g}: "
+            "pass it to the Trainer as before.",
+            stacklevel=4,
+        )
     keep_new_options(optimizer, schedule, rates, trainer.options, record.get("options"))
     progress = Progress.from_record(record["progress"])
     carried, state = under("state", arrays), None
