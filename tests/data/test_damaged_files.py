@@ -202,7 +202,7 @@ def attempt(reader: str, number: int, folder: Path) -> str:
     if reader not in ("drawings", "recordings", "slots") and draw.random() < 0.2:
         path, data = folder / f"{name}.gz", compressed(data, draw)
     path.write_bytes(data)
-    before, began = memory(), time.perf_counter()
+    before, began = memory(), time.process_time()
     said = ""
     try:
         read(path)
@@ -212,7 +212,7 @@ def attempt(reader: str, number: int, folder: Path) -> str:
         assert str(folder) in said.split("\n")[0], said  # it says which file
         assert said.count("\n") < 6, said
         assert max(map(len, said.split("\n"))) < 1000, said
-    assert time.perf_counter() - began < SECONDS, (reader, number)
+    assert time.process_time() - began < SECONDS, (reader, number)
     assert memory() - before < MIB, (reader, number)
     path.unlink()
     return "refused" if said else "read"
@@ -292,3 +292,9 @@ def test_line_ends_of_old_macs_are_not_one_line(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes(b"one\rtwo\r")
     with pytest.raises(DataError, match="line 1: has carriage returns within"):
         list(read_lines(tmp_path / "a.txt"))
+
+
+def test_a_count_without_end_is_no_count(tmp_path: Path) -> None:
+    (tmp_path / "a.vec").write_bytes(b"3 " + b"9" * 5000 + b"\nthe 1 2\n")
+    with pytest.raises(DataError, match="line 1: has a number in the vector of '3' that is not finite"):
+        list(read_vectors(tmp_path / "a.vec"))

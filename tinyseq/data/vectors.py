@@ -33,7 +33,7 @@ def _vectors(
     size = 0
     for number, line in numbered:
         fields = line.rstrip(" ").split(" ")
-        if number == 1 and len(fields) == 2 and all(field.isdecimal() for field in fields):
+        if number == 1 and len(fields) == 2 and all(f.isdecimal() and len(f) < 20 for f in fields):
             size = int(fields[1])
             continue
         size = size or len(fields) - 1
