@@ -59,6 +59,11 @@ def test_the_links_of_the_page_lead_to_files(page):
         assert (page.parent / target).is_file(), target
 
 
+def test_every_page_is_on_the_site():
+    index = (DOCS / "index.md").read_text()
+    assert [page.stem for page in PAGES if f"\n{page.stem}\n" not in index] == []
+
+
 def test_the_pages_about_commands_are_among_them():
     """Patterns that find nothing would prove nothing."""
     assert len(PAGES) >= 5

@@ -97,3 +97,23 @@ def test_nothing_is_defined_that_nobody_names():
         if not node.decorator_list and not node.name.startswith("__") and named[node.name] == 1
     ]
     assert dead == []
+
+
+def test_the_readme_of_a_package_has_links_that_lead_somewhere_from_elsewhere(tmp_path):
+    built = f"from hatchling.build import prepare_metadata_for_build_wheel as p; print(p({str(tmp_path)!r}))"
+    done = subprocess.run(
+        [sys.executable, "-c", built], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    shown = (tmp_path / done.stdout.split()[-1] / "METADATA").read_text(encoding="utf-8")
+    source = PROJECT["urls"]["Source"]
+    text = shown.partition("\n\n")[2]
+    links = re.findall(r"\]\(([^)#]+)", text)
+    local = [link for link in links if link.startswith(source)]
+    assert len(local) > 10
+    for link in local:
+        kind, branch, path = link.removeprefix(f"{source}/").split("/", 2)
+        assert (kind, branch) == ("raw" if path.endswith(".svg") else "blob", "main")
+        assert (ROOT / path).is_file()
+    assert all(link.startswith("https://") for link in links)
+    assert re.sub(rf"{source}/(blob|raw)/main/", "", text) == (ROOT / "README.md").read_text(encoding="utf-8")

@@ -1,6 +1,8 @@
 """The parts of the documentation's site that are made from code: names, signatures, and a check of links."""
 
+import html
 import inspect
+import re
 import sys
 from pathlib import Path
 
@@ -70,3 +72,14 @@ def test_the_page_of_cells_shows_formula_and_step():
     assert "    c' = gate(f) * c + gate(i) * candidate(g)\n" in page
     for line in inspect.getsource(LSTM.step).splitlines():
         assert f"\n{line[4:]}\n" in page
+
+
+def test_the_picture_shows_the_step_of_the_readme():
+    pytest.importorskip("matplotlib", reason="the picture is drawn by matplotlib")
+    from _site import picture
+
+    drawn = picture.FILE.read_text(encoding="utf-8")
+    described = html.unescape(re.findall(r"<dc:description>(.*?)</dc:description>", drawn, re.S)[0])
+    assert described == picture.step()
+    assert len(picture.step().splitlines()) == 5
+    assert picture.draw().axes
