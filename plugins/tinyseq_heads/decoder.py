@@ -86,7 +86,7 @@ class Decoder(Head):
         self.repeats_summary = condition != "state"
         self.recurrence = recurrence = self._checked(cell, attend, condition)
         width = recurrence.output_size
-        self.embed = Embedding(vocabulary_size, recurrence.input_size - self._taken())
+        self.embed = Embedding(vocabulary_size, recurrence.input_size - self._taken(), init="normal")
         sizes = [leaf.shape[1] for leaf in flatten(recurrence.initial_state(1))]
         sizes += [width] if self.asks_before else []
         self.bridge = None if condition == "input" else Linear(input_size, sum(sizes))

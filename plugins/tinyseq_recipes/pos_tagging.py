@@ -75,7 +75,7 @@ class Tokens:
         self.words = Vocabulary.build(lower, unit="word", min_count=2, specials=["<unk>"], unknown="<unk>")
         self.characters = Vocabulary.build("".join(words), specials=["<end>", "<unk>"], unknown="<unk>")
         self.embed = TokenFeatures(
-            Embedding(len(self.words), size, init="uniform"),
+            Embedding(len(self.words), size),
             Embedding(len(CAPITALISATIONS), 4),
             Embedding(len(self.characters), characters),
             tinyseq.Recurrent(GRU(characters, spelled)),

@@ -71,7 +71,7 @@ class PairModel:
             end=0, attention=attention, pooling="mean", dropout=dropout, max_length=max_length,
         )  # fmt: skip
         encoder = Deep(Dropout(dropout), directions)
-        self.model = SequenceModel(Embedding(len(self.read), embedding), encoder, head)
+        self.model = SequenceModel(Embedding(len(self.read), embedding, init="normal"), encoder, head)
 
     def fit(self, train: list[Pair], valid: list[Pair], *, epochs: int, batch: int, lr: float) -> Trainer:
         """Train, and keep what was best on the validation pairs."""

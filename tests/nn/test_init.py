@@ -10,7 +10,7 @@ from tinyseq.errors import ConfigError, ShapeError
 from tinyseq.nn import Linear, init
 from tinyseq.registry import registries
 
-NAMES = ["orthogonal", "identity", "glorot_uniform", "uniform", "normal", "zeros", "ones"]
+NAMES = ["orthogonal", "identity", "glorot_uniform", "unit_rows", "uniform", "normal", "zeros", "ones"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -24,7 +24,7 @@ def test_shape_dtype_and_memory(name: str, dtype: type) -> None:
     assert init.get(name)((3, 5)).dtype == np.float32
 
 
-@pytest.mark.parametrize("name", ["orthogonal", "glorot_uniform", "uniform", "normal"])
+@pytest.mark.parametrize("name", ["orthogonal", "glorot_uniform", "unit_rows", "uniform", "normal"])
 def test_the_same_seed_gives_the_same_numbers(name: str) -> None:
     draw = init.get(name)
     tinyseq.seed(11)
@@ -51,6 +51,14 @@ def test_orthogonal_matrices_are_drawn_evenly() -> None:
 def test_orthogonal_with_more_axes_has_orthonormal_columns() -> None:
     w = init.orthogonal((2, 3, 4), np.float64).reshape(6, 4)
     np.testing.assert_allclose(w.T @ w, np.eye(4), atol=1e-13)
+
+
+def test_unit_rows_have_a_mean_square_of_one() -> None:
+    tinyseq.seed(0)
+    rows = init.unit_rows((2000, 48), np.float64)
+    assert np.abs(rows).max() <= np.sqrt(3 / 48)
+    np.testing.assert_allclose((rows**2).sum(1).mean(), 1, atol=4 * np.sqrt(0.8 / 48 / 2000))
+    assert init.unit_rows((3, 0)).shape == (3, 0)
 
 
 def test_identity() -> None:

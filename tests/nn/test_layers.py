@@ -242,3 +242,11 @@ def test_layer_norm_op_names_misfits() -> None:
         ShapeError, match=r"of shape \(2, 3\) needs weight and bias of shape \(3,\); got \(2,\)"
     ):
         ops.layer_norm(leaf(2, 3), leaf(2), leaf(3))
+
+
+def test_an_embedding_begins_by_its_number_of_rows() -> None:
+    """Letters: as torch's. Words: rows of length 1, as most of them are hardly ever learnt."""
+    tinyseq.seed(0)
+    few, many = (nn.Embedding(rows, 48).weight.numpy() for rows in (256, 257))
+    np.testing.assert_allclose([few.std(), many.std()], [1, 48**-0.5], rtol=0.03)
+    assert nn.Embedding(257, 48, init="zeros").weight.numpy().max() == 0

@@ -320,7 +320,16 @@ DESCRIBED: dict[tuple[str, str], list[dict[str, Any]]] = {
     },
     **{
         ("initializer", name): [{"cases": [{}]}]
-        for name in ("glorot_uniform", "identity", "normal", "ones", "orthogonal", "uniform", "zeros")
+        for name in (
+            "glorot_uniform",
+            "identity",
+            "normal",
+            "ones",
+            "orthogonal",
+            "uniform",
+            "unit_rows",
+            "zeros",
+        )
     },
 }
 

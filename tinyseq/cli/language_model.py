@@ -42,7 +42,7 @@ class Settings:
 def build(settings: Settings, vocabulary_size: int) -> SequenceModel:
     """A model with new weights, drawn from the process's random numbers."""
     cell = cells[settings.cell]
-    embed = Embedding(vocabulary_size, settings.embedding)
+    embed = Embedding(vocabulary_size, settings.embedding, init="normal")
     widths = [settings.embedding] + [settings.hidden] * settings.layers
     recurrent = [Recurrent(cell(m, n)) for m, n in itertools.pairwise(widths)]
     encoder = recurrent[0] if len(recurrent) == 1 else layers["deep"](*recurrent)

@@ -75,6 +75,16 @@ def normal(shape: Shape, dtype: Any = np.float32, *, mean: float = 0.0, std: flo
 
 
 @_initializer
+def unit_rows(shape: Shape, dtype: Any = np.float32) -> Values:
+    """Uniform within sqrt(3 / width), so that rows, (..., width), are of length about 1.
+
+    Source: Ma and Hovy (2016), section 3.1.
+    """
+    limit = math.sqrt(3 / shape[-1]) if shape[-1] else 0.0
+    return random.generator().uniform(-limit, limit, shape).astype(dtype)
+
+
+@_initializer
 def glorot_uniform(shape: Shape, dtype: Any = np.float32, *, gain: float = 1.0) -> Values:
     """Uniform within gain * sqrt(6 / (fan-in + fan-out)), which keeps variances equal in both directions.
 
@@ -118,7 +128,7 @@ def _fans(name: str, shape: Shape) -> tuple[int, int]:
 
 
 _BY_NAME: dict[str, Initializer] = {
-    f.__name__: f for f in (orthogonal, identity, glorot_uniform, uniform, normal, zeros, ones)
+    f.__name__: f for f in (orthogonal, identity, glorot_uniform, unit_rows, uniform, normal, zeros, ones)
 }
 
 

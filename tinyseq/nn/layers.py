@@ -53,14 +53,23 @@ class Linear(Module):
         return y if self.bias is None else y + self.bias
 
 
+FEW_ROWS = 256  # letters, bytes and tags are not more, words are
+
+
 class Embedding(Module):
-    """A row of the table `weight`, (num_embeddings, embedding_size), for every integer id."""
+    """A row of the table `weight`, (num_embeddings, embedding_size), for every integer id.
+
+    Unless `init` says otherwise, a table of up to 256 rows is "normal", and a longer one "unit_rows": most
+    words of many are rare, and rows that are hardly ever learnt should not be loud. Longer rows learn faster
+    where symbols are few, or are also to be written; docs/decisions/defaults.md has the measurements.
+    """
 
     def __init__(
-        self, num_embeddings: int, embedding_size: int, *, init: str | init.Initializer = "normal"
+        self, num_embeddings: int, embedding_size: int, *, init: str | init.Initializer | None = None
     ) -> None:
         _check_sizes("Embedding", num_embeddings=num_embeddings, embedding_size=embedding_size)
         self.num_embeddings, self.embedding_size = num_embeddings, embedding_size
+        init = init or ("normal" if num_embeddings <= FEW_ROWS else "unit_rows")
         self.weight = Parameter(_initial(init, (num_embeddings, embedding_size)))
 
     def forward(self, ids: Any) -> Any:
