@@ -17,7 +17,7 @@ static Order order = forward;
 static unsigned order_seed = 1;
 
 constexpr size_t stack_bytes = 64 * 1024;
-constexpr char shared_fill = static_cast<char>(0xAB); // dynamic shared memory starts as garbage
+constexpr char shared_fill = static_cast<char>(0xFF); // dynamic shared memory starts as NaN
 
 struct Fiber {
     ucontext_t context;
