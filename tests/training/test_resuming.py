@@ -255,3 +255,25 @@ def test_a_schedule_does_not_come_or_go_in_silence(tmp_path):
     run_of(tmp_path / "without", "sgd", schedule="none").fit([1], epochs=2)
     with pytest.raises(DataError, match="it has no schedule, so leave"):
         run_of(tmp_path / "without", "sgd").resume()
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan, 0.25])
+def test_a_figure_that_is_no_number_costs_no_epoch(tmp_path, value):
+    """A perplexity may be infinite, a rate over nothing is NaN, and JSON has neither."""
+
+    def trainer() -> Trainer:
+        made = run_of(tmp_path, "sgd")
+
+        def evaluate(valid: Any) -> float:
+            made.measured = {"figure": value}
+            return 1.0
+
+        made.evaluate = evaluate  # type: ignore[method-assign]
+        return made
+
+    whole = trainer()
+    whole.fit([1], [1], epochs=2)
+    again = trainer()
+    again.resume()
+    np.testing.assert_equal(again.history[-1].metrics, {"figure": value})
+    assert len(again.fit([1], [1], epochs=3)) == 3

@@ -102,6 +102,17 @@ def _judged(loss: float, judged: float | None) -> tuple[float, float]:
     return (loss if judged is None else judged, loss)
 
 
+def _named(value: float | None) -> float | str | None:
+    """A figure as JSON can hold it: "inf", "-inf" and "nan" have no other form."""
+    return value if value is None or math.isfinite(value) else str(float(value))
+
+
+def _epoch(record: dict[str, Any]) -> Epoch:
+    judged = record.get("judged")
+    metrics = {name: float(value) for name, value in record.get("metrics", {}).items()}
+    return Epoch(**{**record, "metrics": metrics, "judged": None if judged is None else float(judged)})
+
+
 @dataclass
 class Progress:
     """How far a run is. A checkpoint holds all of it; all but the times decides what comes next."""
@@ -161,8 +172,12 @@ class Progress:
         return epoch
 
     def to_record(self) -> dict[str, Any]:
-        """As JSON-able values."""
-        return asdict(self)
+        """As JSON-able values; a figure that is infinite or no number, as its name."""
+        record = asdict(self)
+        for epoch in record["history"]:
+            epoch["metrics"] = {name: _named(value) for name, value in epoch["metrics"].items()}
+            epoch["judged"] = _named(epoch["judged"])
+        return record
 
     @classmethod
     def from_record(cls, record: dict[str, Any]) -> "Progress":
@@ -170,6 +185,6 @@ class Progress:
         nested = {
             "loss": Tally(**record["loss"]),
             "gradient_norm": Tally(**record["gradient_norm"]),
-            "history": History(Epoch(**epoch) for epoch in record["history"]),
+            "history": History(_epoch(epoch) for epoch in record["history"]),
         }
         return cls(**{**record, **nested})
