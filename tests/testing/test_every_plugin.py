@@ -31,6 +31,7 @@ from tinyseq_cells.gru import GRU
 from tinyseq_cells.lstm import LSTM
 from tinyseq_cells.rnn import RNN
 from tinyseq_cells.wrappers import RecurrentDropout, WeightDrop, Zoneout
+from tinyseq_heads.penalty import ActivationPenalty
 
 from tinyseq import nn
 from tinyseq.registry import registries
@@ -252,6 +253,9 @@ DESCRIBED: dict[tuple[str, str], list[dict[str, Any]]] = {
         },
     ],
     ("head", "ctc"): [{"cases": [{"input_size": 3, "classes": 3}], "inputs": heard}],
+    ("head", "activation-penalty"): [
+        {"cases": [lambda: ActivationPenalty(head_for(5), dropout=0.3)], "inputs": 5},
+    ],
     ("head", "multi-label"): [{"cases": [{"input_size": 3, "labels": 4}], "inputs": labelled}],
     ("head", "decoder"): [
         {

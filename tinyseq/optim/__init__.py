@@ -1,5 +1,8 @@
 """Optimisers, schedules of their learning rates, and bounds on gradients."""
 
+from tinyseq.optim.average import Average as Average
+from tinyseq.optim.average import ExponentialAverage as ExponentialAverage
+from tinyseq.optim.average import TriggeredAverage as TriggeredAverage
 from tinyseq.optim.clip import clip_grad_norm as clip_grad_norm
 from tinyseq.optim.clip import clip_grad_value as clip_grad_value
 from tinyseq.optim.clip import grad_norms as grad_norms

@@ -36,16 +36,20 @@ def prepare(directory: Path) -> Path:
 
 def save_run(trainer: Any, path: Path, carried: Sequence[Any]) -> None:
     """Put all that a Trainer's run is into the file `path`; `carried`: the state's leaves, all rows."""
-    optimizer = trainer.optimizer.state_dict()
+    optimizer, average = trainer.optimizer.state_dict(), {}
+    if trainer.average is not None:
+        average = trainer.average.state_dict()
     arrays = {
         **with_prefix("model", trainer.model.state_dict()),
         **with_prefix("best", trainer.best or {}),
-        **with_prefix("optimizer", {k: v for k, v in optimizer.items() if isinstance(v, np.ndarray)}),
+        **with_prefix("optimizer", _arrays_of(optimizer)),
+        **with_prefix("average", _arrays_of(average)),
         **with_prefix("state", {str(i): rows for i, rows in enumerate(carried)}),
     }
     record = {
         "progress": trainer.progress.to_record(),
-        "optimizer": {k: v for k, v in optimizer.items() if not isinstance(v, np.ndarray)},
+        "optimizer": _others_of(optimizer),
+        "average": _others_of(average),
         "schedule": None if trainer.schedule is None else trainer.schedule.state_dict(),
         "random": random.get_state(),
         "notes": trainer.notes,
@@ -54,12 +58,20 @@ def save_run(trainer: Any, path: Path, carried: Sequence[Any]) -> None:
     write_checkpoint(path, arrays, record)
 
 
+def _arrays_of(state: dict[str, Any]) -> Arrays:
+    return {name: value for name, value in state.items() if isinstance(value, np.ndarray)}
+
+
+def _others_of(state: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in state.items() if not isinstance(value, np.ndarray)}
+
+
 def resume_run(trainer: Any, path: Path) -> None:
     """Make a Trainer what it was when `save_run` wrote `path`; after an error, nothing is changed."""
     arrays, record = read_checkpoint(path)
-    model, optimizer, schedule = trainer.model, trainer.optimizer, trainer.schedule
+    parts = trainer.model, trainer.optimizer, trainer.schedule, trainer.average
     numbers = random.get_state()
-    before = [(part, part.state_dict()) for part in (model, optimizer, schedule) if part is not None]
+    before = [(part, part.state_dict()) for part in parts if part is not None]
     try:
         _take_up(trainer, arrays, record)
     except BaseException as error:
@@ -80,6 +92,12 @@ def _take_up(trainer: Any, arrays: Arrays, record: dict[str, Any]) -> None:
     model, optimizer, schedule = trainer.model, trainer.optimizer, trainer.schedule
     model.load_state_dict(under("model", arrays))
     optimizer.load_state_dict(record["optimizer"] | under("optimizer", arrays))
+    kept = record.get("average") or {}
+    if (trainer.average is None) != (not kept):
+        have, made = ("averages", "without one") if kept else ("no averages", "with one")
+        raise DataError(f"The checkpoint holds {have} of the Parameters, and the Trainer was made {made}.")
+    if trainer.average is not None:
+        trainer.average.load_state_dict(kept | under("average", arrays))
     rates = first_rates(schedule)
     if schedule is not None:
         if record["schedule"] is None:

@@ -3,11 +3,12 @@
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from tinyseq.errors import ConfigError, DataError, NonFiniteError
-from tinyseq.optim import Optimizer, ReduceOnPlateau, Schedule, clip_grad_norm
+from tinyseq.optim import Average, Optimizer, ReduceOnPlateau, Schedule, clip_grad_norm
 from tinyseq.processes import Processes, Team
 from tinyseq.scan.state import detach, flatten
 from tinyseq.training.agreement import refuse_inseparable, require_same_run, require_same_weights
@@ -39,6 +40,9 @@ class Trainer:
     lasts (how many epochs in a row may pass that are no better), and what ReduceOnPlateau hears.
     `measure=False` leaves metrics out, where predicting takes long.
 
+    With an `average`, such as ExponentialAverage(model), averages of the Parameters are evaluated, and kept
+    of the best epoch, while training goes on beside them. `average.apply()` makes them the model.
+
     With a `directory`, a checkpoint of everything is kept there, written after every epoch and every
     `save_seconds` within one; `notes`, which JSON must be able to hold, go along. `after_epoch` are functions
     of the trainer and the finished Epoch, `after_step` of the trainer and each Step. `bars` shows progress
@@ -57,6 +61,7 @@ class Trainer:
         objective: Objective = whole_sequences,
         *,
         schedule: Schedule | ReduceOnPlateau | None = None,
+        average: Average | None = None,
         clip: float | None = None,
         accumulate: int = 1,
         monitor: str = "loss",
@@ -74,6 +79,7 @@ class Trainer:
         self.optimizer = optimizer
         self.objective = objective
         self.schedule = schedule
+        self.average = average
         self.clip = math.inf if clip is None else clip
         if accumulate < 1:
             raise ConfigError(f"Trainer(accumulate={accumulate}): an update takes 1 batch or more.")
@@ -214,6 +220,8 @@ class Trainer:
             norm = self._finite("gradient norm", clip_grad_norm(self.model, self.clip))
         rate = self.optimizer.lr
         self.optimizer.step()
+        if self.average is not None:
+            self.average.update()
         if isinstance(self.schedule, Schedule):
             self.schedule.step()
         self.state = state
@@ -230,7 +238,7 @@ class Trainer:
         Its metrics are in `measured` afterwards. One long sequence that was cut into streams is read as one,
         so that no figure depends on their number. Raises DataError if there is no batch, or no target counts.
         """
-        with self.team.telling():
+        with self.team.telling(), self._averaged():
             loss, self.measured = validated(self, batches)
         return self._finite("validation loss", loss)
 
@@ -244,7 +252,10 @@ class Trainer:
         if isinstance(self.schedule, ReduceOnPlateau):  # which may wait for a maximum
             self.schedule.step(epoch.loss if judged is None else judged * self.schedule.sign)
         if epoch.best:
-            self.best = self.model.state_dict()
+            with self._averaged():
+                self.best = self.model.state_dict()
+        if self.average is not None:
+            self.average.end_epoch(epoch.loss)
         require_same_weights(self)
         for function in self.after_epoch:
             function(self, epoch)
@@ -293,6 +304,10 @@ class Trainer:
             refuse_sight_ahead(self.model, batch)
             refuse_inseparable(self, batch)
             self._tried = True
+
+    def _averaged(self) -> AbstractContextManager[None]:
+        """Within, the model is what is evaluated."""
+        return nullcontext() if self.average is None else self.average.applied()
 
     def _stop_or_save(self, *, due: bool) -> None:
         """Between two steps: stop if any process was asked to, or save if it is time to."""
