@@ -56,7 +56,8 @@ def test_the_commands_of_the_page_can_be_given(page):
 def test_the_links_of_the_page_lead_to_files(page):
     prose = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.M | re.S)
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", prose):
-        assert (page.parent / target).is_file(), target
+        if not target.startswith("reference/"):  # made with the site, whose links are checked then
+            assert (page.parent / target).is_file(), target
 
 
 def test_every_page_is_on_the_site():
