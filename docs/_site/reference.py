@@ -98,7 +98,7 @@ def _entry(name: Name, example: str) -> str:
     if inspect.isclass(name.value):
         kind, signature = "class", _signature(name.value)
         members = list(_members(name.value))
-    elif callable(name.value) and hasattr(name.value, "__name__"):
+    elif inspect.isroutine(name.value):
         kind, signature = "function", _signature(name.value)
     documented = kind != "data" or type(name.value).__module__.startswith("tinyseq")
     body = (
