@@ -42,6 +42,16 @@ def test_a_replayed_run_has_the_same_weights(trained: Any, command: Any) -> None
     assert {path.name: path.read_bytes() for path in trained.iterdir()} == before
 
 
+def test_a_device_is_no_file_of_examples(trained: Any, command: Any, tmp_path: Any) -> None:
+    receipt = json.loads((trained / "receipt.json").read_text())
+    if "files" in receipt["run"]:
+        receipt["run"]["files"]["train"]["file"] = "/dev/zero"
+        (tmp_path / "damaged.json").write_text(json.dumps(receipt))
+        code, _, err = command("replay", tmp_path / "damaged.json")
+        assert code == 2
+        assert "is not there" in err
+
+
 def test_what_differs_is_told(trained: Any, command: Any) -> None:
     path = trained / "receipt.json"
     receipt = json.loads(path.read_text())

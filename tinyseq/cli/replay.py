@@ -130,7 +130,7 @@ def _files(path: Path, notes: dict[str, Any], args: argparse.Namespace) -> dict[
     found = {}
     for option, read in known.items():
         file = getattr(args, option) or Path(read["file"])
-        if not file.exists():
+        if not (file.is_file() or file.is_dir()):  # a device has no end
             raise _gone(path, file, option)
         if labelled.sha256(file) != read.get("sha256"):
             raise DataError(
