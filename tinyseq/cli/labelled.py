@@ -28,7 +28,7 @@ class Parts:
     train: Any
     valid: Any
     examples: list[Any]
-    kept: int
+    kept: list[Any]
     """Examples to validate on."""
 
 
@@ -42,7 +42,7 @@ def parts_of(data: Labelled, folder: Path) -> Parts:
         numbers = divided(len(train), data.valid_fraction)
         train, valid = ([train[i] for i in part] for part in numbers)
     task = kind.of(train, valid, data, folder)
-    if said := task.mistake():
+    if said := task.mistake(train):
         raise DataError(f"{folder / data.train} {said}")
     if not train:
         raise DataError(
@@ -53,7 +53,7 @@ def parts_of(data: Labelled, folder: Path) -> Parts:
         task.batches(part, data.batch, places) if part else None
         for part, places in zip((train, valid), numbers, strict=True)
     )
-    return Parts(task, batches, kept, train, len(valid))
+    return Parts(task, batches, kept, train, valid)
 
 
 def with_vectors(model: Any, parts: Parts, data: Labelled, folder: Path) -> int:
@@ -115,7 +115,7 @@ def trainer_of(
         with_vectors(model, parts, run.data, folder)
     functions = list(after_epoch)
     if directory is not None:
-        functions.append(SaveBest(directory / MODEL, {"task": parts.task.to_record(), "run": notes["run"]}))
+        functions.append(_save_best(directory / MODEL, parts, notes["run"]))
     return Trainer(
         model,
         build(options.optimizer, parameters=model),
@@ -127,6 +127,17 @@ def trainer_of(
         after_epoch=functions,
         processes=processes,
     )
+
+
+def _save_best(path: Path, parts: Parts, run: dict[str, Any]) -> Callable[[Trainer, Epoch], None]:
+    """For `after_epoch`: writes the model with its task whenever an epoch was the best so far."""
+
+    def save(trainer: Trainer, epoch: Epoch) -> None:
+        if epoch.best:
+            parts.task.calibrate(trainer.model, parts.kept or parts.examples)
+            SaveBest(path, {"task": parts.task.to_record(), "run": run})(trainer, epoch)
+
+    return save
 
 
 def mistake_in(model: Any, parts: Parts) -> str:

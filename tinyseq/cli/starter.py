@@ -59,7 +59,8 @@ def look_at(task: str, file: Path, said: dict[str, Any]) -> Look:
         raise ConfigError(f"--set {mistakes[0]}")
     kind = TASKS[task]
     examples = kind.read(data, file)
-    short = task == "classification" and median(len(tokens) for tokens, _ in examples) <= 2
+    by_unit = task in ("classification", "sequence-to-sequence")
+    short = by_unit and median(len(tokens) for tokens, _ in examples) <= 2
     if short and "unit" not in said:  # names and the like, which are spelled out
         table["unit"] = "char"
         data, _ = options(SCHEMAS[task], {"task": task, **table}, "data")

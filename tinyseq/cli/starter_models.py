@@ -97,7 +97,47 @@ def classification(sizes: Sizes, data: dict[str, Any]) -> tuple[str, list[Row], 
     return WORDS + encoder(64, hidden, dropout, "gru") + head, rows, "macro_f1"
 
 
+def pairs(sizes: Sizes, data: dict[str, Any]) -> tuple[str, list[Row], str]:
+    """One bidirectional GRU reads both texts; the mean of what it reads is a text's vector."""
+    hidden = sizes.hidden
+    head = f'\n[model.head]\nclass = "siamese"\ninput_size = {2 * hidden}\npooling = "mean"\n'
+    rows: list[Row] = [
+        ("first", data.get("first", "first"), "the column of a text,"),
+        ("second", data.get("second", "second"), "that of another,"),
+        ("label", data.get("label", "label"), "and that of 1 if they say the same, else 0"),
+        LOWER, RARE, ("batch", 2 * sizes.batch, "all other texts of a batch say something else"),
+    ]  # fmt: skip
+    return WORDS + encoder(64, hidden, 0.2, "gru") + head, rows, "recall_at_1"
+
+
+def rewriting(sizes: Sizes, data: dict[str, Any]) -> tuple[str, list[Row], str]:
+    """A bidirectional GRU reads, another writes, and looks back at what was read by attention."""
+    width = 2 * sizes.hidden
+    head = f"""
+[model.head]
+class = "decoder"
+input_size = {width}
+vocabulary_size = "data.target_size"
+cell = {{ class = "gru", input_size = 64, hidden_size = {width} }}
+end = 0
+attention = "general"
+pooling = "mean"
+dropout = 0.3
+"""
+    rows: list[Row] = [
+        ("source", data.get("source", "source"), "the column that is read"),
+        ("target", data.get("target", "target"), "the column that is written"),
+        ("unit", sizes.unit, '"word" or "char": what is read and written one by one'),
+        *([] if sizes.unit == "char" else [LOWER]),
+        RARE,
+        ("batch", sizes.batch, ""),
+    ]
+    return WORDS + encoder(64, sizes.hidden, 0.3, "gru") + head, rows, "error_rate"
+
+
 MODELS: dict[str, Callable[[Sizes, dict[str, Any]], tuple[str, list[Row], str]]] = {
     "tagging": tagging,
     "classification": classification,
+    "pairs": pairs,
+    "sequence-to-sequence": rewriting,
 }

@@ -204,7 +204,7 @@ def _train_labelled(args: argparse.Namespace, run: Run, data: Labelled, processe
         raise DataError(f"{args.file}: {error}") from None
     model = training.model
     rows = [
-        ("data", f"{data.train}: {len(parts.examples):,} to train on, {parts.kept:,} to validate on"),
+        ("data", f"{data.train}: {len(parts.examples):,} to train on, {len(parts.kept):,} to validate on"),
         *([("labels", shown)] if (shown := parts.task.labels_shown()) else []),
         ("model", f"{args.file}: {model.parameter_count():,} parameters"),
         ("saved in", "nowhere (no training.directory)" if directory is None else str(directory)),

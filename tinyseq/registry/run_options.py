@@ -84,10 +84,29 @@ class ClassificationData(Labelled):
     label: Column = "label"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairsData(Labelled):
+    """The columns with two texts, and with 1 (or yes, true) if they say the same, else 0 (no, false)."""
+
+    first: Column = "first"
+    second: Column = "second"
+    label: Column = "label"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SequenceToSequenceData(Labelled):
+    """The columns with what is read and with what is written for it."""
+
+    source: Column = "source"
+    target: Column = "target"
+
+
 SCHEMAS: dict[str, type] = {
     "language-model": Data,
     "tagging": TaggingData,
     "classification": ClassificationData,
+    "pairs": PairsData,
+    "sequence-to-sequence": SequenceToSequenceData,
 }
 """By task, the options of its data."""
 
@@ -96,6 +115,8 @@ TOLD: dict[str, dict[str, Any]] = {
     "language-model": {"vocabulary_size": 2},
     "tagging": READ | {"tags": 2, "tag_names": ["O", "B-X"]},
     "classification": READ | {"classes": 2},
+    "pairs": READ,
+    "sequence-to-sequence": READ | {"target_size": 2},
 }
 """By task, what its data tells ("data.NAME" in a model stands for it), with values to try a model with."""
 

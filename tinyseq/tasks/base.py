@@ -68,9 +68,12 @@ class Task(ABC):
         """What there is to be said, in a few words."""
         return ""
 
-    def mistake(self) -> str:
-        """Why there is nothing to learn, or an empty string."""
+    def mistake(self, examples: Sequence[Any]) -> str:
+        """Why there is nothing to learn from these examples, or an empty string."""
         return ""
+
+    def calibrate(self, model: Any, examples: Sequence[Any]) -> None:  # noqa: B027
+        """Choose on validation examples what a trained model leaves open; nothing by default."""
 
     def batches(self, examples: Sequence[Any], size: int, numbers: Sequence[int] | None = None) -> Any:
         """Batches to train on: an iterable with a length; `numbers`: where examples stand in their file."""
@@ -136,7 +139,7 @@ class LabelledTask(Task):
     def labels_shown(self) -> str:
         return listed(self.labels.symbols, 6)
 
-    def mistake(self) -> str:
+    def mistake(self, examples: Sequence[Any]) -> str:
         if len(self.labels) > 1:
             return ""
         return f"has one label only, {self.labels.symbols[0]!r}: there is nothing to learn."

@@ -12,9 +12,13 @@ from tinyseq.registry.run_options import SCHEMAS, options
 from tinyseq.tasks.base import Task
 from tinyseq.tasks.classification import Classification
 from tinyseq.tasks.evaluation import Evaluation
+from tinyseq.tasks.pairs import Pairs
 from tinyseq.tasks.tagging import Tagging
+from tinyseq.tasks.writing import SequenceToSequence
 
-TASKS: dict[str, type[Task]] = {task.name: task for task in (Tagging, Classification)}
+TASKS: dict[str, type[Task]] = {
+    task.name: task for task in (Tagging, Classification, Pairs, SequenceToSequence)
+}
 
 
 class Predictor:

@@ -133,6 +133,25 @@ class Reader:
         return cls(*parts, **fields)
 
 
+JOINER = "\uffed"
+"""Stands before a token that no space divides from the one before it."""
+
+
+def glued(text: str) -> list[str]:
+    """The words and marks of a text, from which `unglued` makes it again, with single spaces."""
+    found, at = list[str](), 0
+    for word in words(text):
+        start = text.index(word, at)
+        found.append(JOINER + word if found and start == at else word)
+        at = start + len(word)
+    return found
+
+
+def unglued(tokens: Iterable[str]) -> str:
+    """The text of such tokens."""
+    return "".join(t[1:] if t.startswith(JOINER) else f" {t}" for t in tokens).strip()
+
+
 def plain_text(value: Any, column: str | int) -> str:
     """The text of a cell; a number or a truth value of JSON as it is written there.
 
