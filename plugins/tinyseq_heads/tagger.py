@@ -67,6 +67,13 @@ class Tagger(Head):
             return self.criterion.decode(scores)
         return positionwise(lambda s: ops.argmax(s, axis=-1), scores)
 
+    def probabilities(self, features: Any) -> Any:
+        """The probability of each tag at each step, (steps, tags) for each sequence."""
+        scores = self.projection(features)
+        if hasattr(self.criterion, "marginals"):
+            return self.criterion.marginals(scores)
+        return positionwise(ops.softmax, scores)
+
     def metrics(self) -> dict[str, Metric]:
         """Accuracy, and span F1 if tags have names and a scheme; without the tags that the loss ignores."""
         ignored = getattr(self.criterion, "ignore_index", None)

@@ -8,7 +8,7 @@ from tinyseq import ops, scan
 from tinyseq.backend import to_numpy
 from tinyseq.contracts import Loss, Reduction
 from tinyseq.contracts.pairing import beside, check_classes, check_ignored, check_reduction, paired
-from tinyseq.engine import Tensor
+from tinyseq.engine import Tensor, vjp
 from tinyseq.errors import ConfigError, NonFiniteError, ShapeError
 from tinyseq.nn import Parameter, init
 from tinyseq.sequences import Sequences, like, packed
@@ -176,6 +176,15 @@ class CRF(Loss):
             if t:
                 last[:n] = back[t - 1][np.arange(n), last[:n]]
         return like(predictions, emissions.with_data(beside(emissions.data, tags)))
+
+    def marginals(self, predictions: Any) -> Sequences:
+        """The probability of each tag at each step, whatever the others are: (steps, tags).
+
+        They are the derivatives of log_partition with respect to the emissions.
+        """
+        emissions = self._emissions(predictions)
+        _, pullback = vjp(lambda x: self.log_partition(emissions.with_data(x)).sum(), emissions.data)
+        return emissions.with_data(pullback(1.0)[0])
 
     def _emissions(self, predictions: Any) -> Sequences:
         emissions = packed(predictions)

@@ -37,6 +37,28 @@ def classification_file(path):
         path.write_text("\n".join(f"{y}\t{t}" for t, y in rows))
 
 
+def pairs_file(path):
+    verbs = ("is", "was", "will be", "has been")
+    texts = [t.format(verb) for verb in verbs for t in ("how old {} he", "what {} his age")]
+    rows = [(a, b, int(i // 2 == k // 2)) for i, a in enumerate(texts) for k, b in enumerate(texts) if i < k]
+    path.write_text("\n".join(f"{a}\t{b}\t{y}" for a, b, y in [*rows, *[r for r in rows if r[2]] * 5]))
+
+
+def rewriting_file(path):
+    words = {"one": "eins", "two": "zwei", "three": "drei"}
+    rows = [(f"{a} and {b}.", f"{words[a]}, {words[b]}!") for a in words for b in words] * 6
+    path.write_text("source,target\n" + "\n".join(f'"{a}","{b}"' for a, b in rows))
+
+
+EPOCHS = {"sequence-to-sequence": 20, "pairs": 20}
+MADE = {
+    "tagging": tagging_file,
+    "classification": classification_file,
+    "pairs": pairs_file,
+    "sequence-to-sequence": rewriting_file,
+}
+
+
 @pytest.mark.parametrize(
     ("task", "name"),
     [
@@ -46,12 +68,14 @@ def classification_file(path):
         ("classification", "data.tsv"),
         ("classification", "data.jsonl"),
         ("classification", "data"),
+        ("pairs", "data.tsv"),
+        ("sequence-to-sequence", "data.csv"),
     ],
 )
 def test_a_data_file_becomes_a_run_file_that_trains(tmp_path, command, monkeypatch, task, name):
     monkeypatch.chdir(tmp_path)
     path = tmp_path / name
-    {"tagging": tagging_file, "classification": classification_file}[task](path)
+    MADE[task](path)
     code, out, err = command("train", "--init", task, name)
     assert (code, err) == (0, "")
     assert "tinyseq train data.toml" in out
@@ -59,8 +83,8 @@ def test_a_data_file_becomes_a_run_file_that_trains(tmp_path, command, monkeypat
     assert written.startswith(f"# {task}: ")
     assert command("train", "--init", task, name)[0] == 2  # nothing is overwritten
     (tmp_path / "data.toml").write_text(
-        written.replace("epochs = 40", "epochs = 6").replace("_size = 64", "_size = 16")
-        .replace("_size = 128", "_size = 32").replace("= 92", "= 44")
+        written.replace("epochs = 40", f"epochs = {EPOCHS.get(task, 6)}")
+        .replace("_size = 64", "_size = 16").replace("_size = 128", "_size = 32").replace("= 92", "= 44")
     )  # fmt: skip
     assert command("check", "data.toml") == (0, "data.toml: no mistakes\n", "")
     assert command("train", "data.toml")[0] == 0
@@ -68,18 +92,32 @@ def test_a_data_file_becomes_a_run_file_that_trains(tmp_path, command, monkeypat
     assert (code, err) == (0, "")
     assert max(map(len, out.splitlines())) <= 80
     figures = json.loads(command("evaluate", "runs/data", name, "--json")[1])
-    assert figures["figures"]["accuracy"] > 0.9
-    assert figures["examples"] == (27 if task == "tagging" else 48)
+    if task == "sequence-to-sequence":
+        assert figures["figures"]["exact_match"] > 0.9
+    else:
+        assert figures["figures"]["accuracy"] > (0.7 if task == "pairs" else 0.9)  # half of them are the same
+    assert figures["examples"] == {"tagging": 27, "classification": 48, "pairs": 48}.get(task, 54)
     code, out, err = command("inspect", "runs/data")
     assert (code, err) == (0, "")
     assert task in out
     assert "trained" in out
     predictor = tinyseq.load("runs/data/model.safetensors")
-    [found] = predictor.predict(["Eve saw Oslo." if task == "tagging" else "a good film"])
+    asked = {"tagging": "Eve saw Oslo.", "classification": "a good film", "pairs": ("one", "two")}
+    answers = predictor.predict([asked.get(task, "two and three.")])
+    assert answers == predictor.predict([asked.get(task, "two and three.")])
+    [found] = answers
     if task == "tagging":
         assert [(s.type, s.text) for s in found.spans] == [("PER", "Eve"), ("LOC", "Oslo")]
-    else:
+        assert all(0 < p <= 1 for p in found.probabilities)
+    elif task == "classification":
         assert found.label == "pos"
+    elif task == "pairs":
+        assert -1 <= found.similarity <= 1
+        same = predictor.predict([("how old is he", "how old is he"), ("", "x")])
+        assert (same[0].same, same[1].same) == (True, None)
+        assert same[0].similarity == pytest.approx(1)
+    else:
+        assert found.written == "zwei, drei!"
 
 
 def test_epoch_lines_fit_the_terminal(tmp_path, command, monkeypatch):
@@ -102,7 +140,7 @@ def test_epoch_lines_fit_the_terminal(tmp_path, command, monkeypatch):
     [
         (["--init", "tagging", "none.conll"], "There is no file none.conll"),
         (["--init", "parsing", "data.conll"], "makes run files for tagging"),
-        (["--init", "classification", "data.conll"], "--set text=NAME"),
+        (["--init", "classification", "data.conll"], "--set label=NAME"),
         (["--init", "tagging", "data.conll", "--set", "tag=1"], "has no option 'tag'. Did you mean 'tags'"),
         (["--init", "tagging", "data.conll", "--set", "tags=7"], "8 are needed"),
         (["data.conll", "--set", "tags=1"], "go with --init"),

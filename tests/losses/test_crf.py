@@ -53,6 +53,11 @@ def test_likelihood_and_decoding_equal_brute_force(backend: str, problem: dict[s
     expected = [z - score(crf, e, y) for z, e, y in zip(log_z, emissions, tags, strict=True)]
     xs, ys = Sequences.from_list(emissions), Sequences.from_list(tags)
     np.testing.assert_allclose(crf.log_partition(xs).numpy(), log_z, rtol=1e-12)
+    for shares, scores, z in zip(crf.marginals(xs).to_list(), every, log_z, strict=True):
+        summed = np.zeros(shares.shape)
+        for path, value in scores.items():
+            summed[np.arange(len(path)), list(path)] += np.exp(value - z)
+        np.testing.assert_allclose(shares.numpy(), summed, rtol=1e-9, atol=1e-12)
     for reduction, value in (
         ("none", expected),
         ("sum", np.sum(expected)),

@@ -13,7 +13,7 @@ from tinyseq.errors import DataError, listed
 from tinyseq.registry.run_options import Labelled
 from tinyseq.sequences import Sequences
 from tinyseq.tasks.evaluation import Evaluation
-from tinyseq.tasks.reader import Reader
+from tinyseq.tasks.reader import Reader, plain_text
 
 Example = tuple[Any, ...]
 """Tokens, and what is to be said of them."""
@@ -23,6 +23,8 @@ class Task(ABC):
     """How raw text becomes what a model reads, and its answers become words again."""
 
     name: ClassVar[str]
+    column: ClassVar[str]
+    """The option of [data] that names the column of raw texts."""
     reader: Reader
 
     @classmethod
@@ -88,6 +90,13 @@ class Task(ABC):
     def count(self, text: Any) -> int:
         """How many tokens a raw text has."""
         return len(self.reader.split(text))
+
+    def raw(self, record: dict[str, Any], data: Any) -> Any:
+        """The raw text in an object with the columns that `data` names. Raises ValueError without one."""
+        column = getattr(data, self.column)
+        if column not in record:
+            raise ValueError(f"has no {column!r}.")
+        return plain_text(record[column], column)
 
     def predict(self, model: Any, texts: Sequence[Any], batch: int = 64) -> list[Any]:
         """The answer for each text, in their order. Raises DataError for no list of texts."""

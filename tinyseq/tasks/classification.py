@@ -31,6 +31,7 @@ class Classification(LabelledTask):
     """Examples are tokens and a class."""
 
     name = "classification"
+    column = "text"
     told_by_head = "classes"
 
     @classmethod

@@ -63,6 +63,7 @@ class Pairs(Task):
     """
 
     name = "pairs"
+    column = "first"
 
     def __init__(self, reader: Reader, threshold: float = 0.5) -> None:
         self.reader = reader
@@ -126,6 +127,13 @@ class Pairs(Task):
         """How many tokens the longer of two raw texts has; 0 if one has none."""
         counts = [len(self.reader.split(part)) for part in text]
         return max(counts) if all(counts) else 0
+
+    def raw(self, record: dict[str, Any], data: Any) -> Any:
+        """The two texts in an object."""
+        missing = [column for column in (data.first, data.second) if column not in record]
+        if missing:
+            raise ValueError(f"has no {missing[0]!r}.")
+        return tuple(plain_text(record[column], column) for column in (data.first, data.second))
 
     def answers(self, model: Any, texts: Sequence[Any]) -> list[Compared]:
         """How alike the texts of each pair are."""

@@ -39,12 +39,16 @@ class Predictor:
         `columns` are options of [data], such as text="review", where the file has others. Raises ConfigError
         for one that there is not, DataError for a file that cannot be read.
         """
+        return self.task.judge(self.model, self.task.read(self.columns(path, **columns), Path(path)))
+
+    def columns(self, path: str | os.PathLike[str] = ".", **columns: Any) -> Any:
+        """The options of [data] that say how `path` is read, some of them changed."""
         known = {key: value for key, value in self.data.items() if key != "vectors"}
         table = {**known, **columns, "task": self.task.name, "train": str(path)}
         data, mistakes = options(SCHEMAS[self.task.name], table, "data")
         if mistakes:
             raise ConfigError(f"evaluate(): {mistakes[0]}")
-        return self.task.judge(self.model, self.task.read(data, Path(path)))
+        return data
 
     def __repr__(self) -> str:
         return f"Predictor({self.task.name}: {self.task.labels_shown()}; {self.task.reader.vocabulary!r})"

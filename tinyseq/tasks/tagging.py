@@ -5,8 +5,11 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from tinyseq.data import read_conll, read_slots
 from tinyseq.data.columns import JSON_LINES, read_columns
+from tinyseq.engine import no_grad
 from tinyseq.errors import ConfigError
 from tinyseq.evaluation import SpanF1, class_scores, confusions, means
 from tinyseq.evaluation.schemes import Scheme, find_scheme, lenient_spans, parse
@@ -26,18 +29,23 @@ class TextSpan(NamedTuple):
 
 
 class Tagged(NamedTuple):
-    """A text, its tokens and their tags; spans, where the tags are of a scheme."""
+    """A text, its tokens and their tags; spans, where the tags are of a scheme.
+
+    probabilities: of each token, how likely its tag is; none where the head does not tell.
+    """
 
     text: str
     tokens: list[str]
     tags: list[str]
     spans: list[TextSpan]
+    probabilities: list[float] = []  # noqa: RUF012
 
 
 class Tagging(LabelledTask):
     """Examples are tokens and as many tags."""
 
     name = "tagging"
+    column = "words"
     told_by_head = "tags"
 
     @classmethod
@@ -71,11 +79,24 @@ class Tagging(LabelledTask):
 
     def answers(self, model: Any, texts: Sequence[str]) -> list[Tagged]:
         """Tokens, tags and spans of each text."""
-        sentences = [self.reader.split(text) for text in texts]
-        return [
-            Tagged(text, sentence, tags, self._spans(text, sentence, tags))
-            for text, sentence, tags in zip(texts, sentences, self._tags(model, sentences), strict=True)
-        ]
+        return self.answers_to_tokens(model, [self.reader.split(text) for text in texts], texts)
+
+    def answers_to_tokens(
+        self, model: Any, sentences: Sequence[Sequence[str]], texts: Sequence[str] | None = None
+    ) -> list[Tagged]:
+        """Tags and spans of texts that are tokens already, by default with a space between them."""
+        texts = [" ".join(tokens) for tokens in sentences] if texts is None else texts
+        made: Any = getattr(getattr(model, "head", None), "probabilities", None)
+        with no_grad(), model.evaluating():
+            features = model(self.inputs(sentences))
+            found = [ids.numpy() for ids in model.head.predict(features).to_list()]
+            shares = [rows.numpy() for rows in made(features).to_list()] if made else [None] * len(found)
+        answers = []
+        for text, tokens, ids, rows in zip(texts, sentences, found, shares, strict=True):
+            tags = [self.labels.symbols[i] for i in ids.tolist()]
+            chosen = [] if rows is None else rows[np.arange(len(ids)), ids].astype(float).tolist()
+            answers.append(Tagged(text, list(tokens), tags, self._spans(text, tokens, tags), chosen))
+        return answers
 
     def nothing(self, text: str) -> Tagged:
         """No tokens, no tags."""
@@ -131,7 +152,7 @@ class Tagging(LabelledTask):
         found = model.predict(self.inputs(sentences)).to_list()
         return [[self.labels.symbols[i] for i in row.numpy().tolist()] for row in found]
 
-    def _spans(self, text: str, sentence: list[str], tags: list[str]) -> list[TextSpan]:
+    def _spans(self, text: str, sentence: Sequence[str], tags: list[str]) -> list[TextSpan]:
         scheme = self.scheme()
         if scheme is None:
             return []

@@ -32,6 +32,7 @@ class SequenceToSequence(Task):
     """Examples are the tokens of two texts; what is written has spaces where they were learnt."""
 
     name = "sequence-to-sequence"
+    column = "source"
 
     def __init__(self, reader: Reader, target: Vocabulary) -> None:
         self.reader = reader
