@@ -197,6 +197,7 @@ def test_help_and_version(command, refused):
         "inspect",
         "export",
         "replay",
+        "sweep",
         "plugins",
     ]
     assert re.findall(r"^    (\S+) ", out, re.M) == commands

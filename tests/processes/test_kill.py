@@ -46,7 +46,7 @@ def running(mpirun, folder, *fate):
         "OMP_NUM_THREADS": "1",
         "TINYSEQ_BACKEND": "numpy",
         "TINYSEQ_PROCESS_TIMEOUT": str(TIMEOUT),
-        "EPOCHS": str(4 + 3 * KILLS),  # each kill finds a run that has gone on since the last
+        "EPOCHS": str(4 + 2 * KILLS),  # each kill finds a run that has gone on since the last
     }
     with subprocess.Popen(command, stdout=-1, stderr=-1, text=True, env=environment) as job:
         try:
@@ -64,7 +64,7 @@ def running(mpirun, folder, *fate):
 
 def finished(mpirun, folder):
     with running(mpirun, folder) as (job, _):
-        _, errors = job.communicate(timeout=60)
+        _, errors = job.communicate(timeout=20 + 10 * KILLS)
     assert job.returncode == 0, errors
     arrays, record = read_checkpoint(folder / "checkpoint.safetensors")
     for epoch in record["progress"]["history"]:

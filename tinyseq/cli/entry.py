@@ -16,6 +16,7 @@ from tinyseq.cli import (
     replay,
     run,
     sample,
+    sweep,
     train,
     train_lm,
 )
@@ -58,7 +59,8 @@ def parser() -> Parser:
     )
     top.add_argument("--version", action="version", version=f"tinyseq {tinyseq.__version__}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (demo, run, train_lm, sample, train, predict, evaluate, inspect, export, replay, plugins):
+    trained = (predict, evaluate, inspect, export, replay)
+    for command in (demo, run, train_lm, sample, train, *trained, sweep, plugins):
         command.add_parser(commands)
     return top
 

@@ -1,6 +1,5 @@
 """tinyseq train --init TASK FILE: a commented run file, made by looking at a data file."""
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from tinyseq.cli.starter_looks import columns_of
 from tinyseq.cli.starter_models import MODELS, Sizes
 from tinyseq.errors import ConfigError, DataError
 from tinyseq.registry.run_options import SCHEMAS, options
+from tinyseq.registry.sweep_file import toml
 from tinyseq.tasks import TASKS
 
 EPOCHS = (8, 40)
@@ -124,13 +124,6 @@ def _aligned(rows: Sequence[tuple[str, Any, str]]) -> list[str]:
     said = [(f"{key} = {toml(value)}", comment) for key, value, comment in rows]
     width = min(38, max(len(text) for text, _ in said))
     return [f"{text:<{width}}  # {comment}" if comment else text for text, comment in said]
-
-
-def toml(value: Any) -> str:
-    """A plain value as TOML writes it."""
-    if isinstance(value, dict):
-        return "{ " + ", ".join(f"{key} = {toml(item)}" for key, item in value.items()) + " }"
-    return json.dumps(value, ensure_ascii=False)
 
 
 def _stem(file: Path) -> str:

@@ -2,6 +2,7 @@
 
 import argparse
 import shlex
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,9 @@ from tinyseq.registry.run_file import check as mistakes_in
 from tinyseq.registry.run_file import read as read_run
 from tinyseq.registry.run_options import Data, Labelled
 from tinyseq.tasks import TASKS
+from tinyseq.training import Epoch, Trainer
+
+AfterEpoch = Callable[[Trainer, Epoch], None]
 
 EXAMPLE = """\
 example of a file:
@@ -102,15 +106,27 @@ def train(args: argparse.Namespace) -> None:
     if args.options or args.output:
         raise ConfigError("--set and --output go with --init: other options are said in the run file.")
     with processes_begun() as processes:
-        run = read_run(args.file)
-        if isinstance(run.data, Labelled):
-            _train_labelled(args, run, run.data, processes)
-        else:
-            _train_text(args, run, run.data, processes)
+        train_file(args, processes)
 
 
-def _train_text(args: argparse.Namespace, run: Run, data: Data, processes: Processes | None) -> None:
-    """Train on a text, with all processes that mpirun has begun."""
+def train_file(
+    args: argparse.Namespace, processes: Processes | None = None, after_epoch: Sequence[AfterEpoch] = ()
+) -> Trainer:
+    """Train what `args.file` describes, with `args.resume` from its checkpoint; gives the Trainer."""
+    run = read_run(args.file)
+    if isinstance(run.data, Labelled):
+        return _train_labelled(args, run, run.data, processes, after_epoch)
+    return _train_text(args, run, run.data, processes, after_epoch)
+
+
+def _train_text(
+    args: argparse.Namespace,
+    run: Run,
+    data: Data,
+    processes: Processes | None,
+    after_epoch: Sequence[AfterEpoch],
+) -> Trainer:
+    """Train on a text."""
     folder, options = args.file.parent, run.training
     directory = None if options.directory is None else folder / options.directory
     name, text = _name_and_text(data, folder)
@@ -138,7 +154,7 @@ def _train_text(args: argparse.Namespace, run: Run, data: Data, processes: Proce
         patience=options.patience,
         directory=directory,
         notes=notes,
-        after_epoch=[epoch_printer(options.epochs)],
+        after_epoch=[epoch_printer(options.epochs), *after_epoch],
         processes=processes,
     )
     rows = [
@@ -156,6 +172,7 @@ def _train_text(args: argparse.Namespace, run: Run, data: Data, processes: Proce
         option=f"epochs = {{}} in {args.file}",
         calmer=_calmer(args.file),
     )
+    return training
 
 
 def _begin(args: argparse.Namespace) -> None:
@@ -173,7 +190,13 @@ def _begin(args: argparse.Namespace) -> None:
     print(f"\nRead it, then: tinyseq train {shlex.quote(str(path))}")
 
 
-def _train_labelled(args: argparse.Namespace, run: Run, data: Labelled, processes: Processes | None) -> None:
+def _train_labelled(
+    args: argparse.Namespace,
+    run: Run,
+    data: Labelled,
+    processes: Processes | None,
+    after_epoch: Sequence[AfterEpoch],
+) -> Trainer:
     """The same for a task with examples."""
     folder, options = args.file.parent, run.training
     directory = None if options.directory is None else folder / options.directory
@@ -197,7 +220,7 @@ def _train_labelled(args: argparse.Namespace, run: Run, data: Labelled, processe
             folder=folder,
             directory=directory,
             notes=notes,
-            after_epoch=[show],
+            after_epoch=[show, *after_epoch],
             processes=processes,
         )
     except DataError as error:
@@ -215,6 +238,7 @@ def _train_labelled(args: argparse.Namespace, run: Run, data: Labelled, processe
         calmer=_calmer(args.file),
         use=None if directory is None else f'echo "..." | tinyseq predict {shlex.quote(str(directory))}',
     )  # fmt: skip
+    return training
 
 
 def _calmer(file: Path) -> str:

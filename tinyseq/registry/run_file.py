@@ -43,6 +43,10 @@ MAX_BYTES, MAX_LINE = 2**16, 2**10
 DEFAULT_MODEL = "model:sequence-model"
 
 
+Lines = dict[tuple[str | int, ...], int]
+"""The line of each key, by the keys that lead to it."""
+
+
 class LineMistake(NamedTuple):
     """One thing that is wrong in a run file, and where."""
 
@@ -101,25 +105,39 @@ def _is_size(value: Any) -> bool:
 
 
 def _inspect(path: Path) -> tuple[Run | None, list[LineMistake]]:
+    document, lines, unread = document_of(path)
+    if unread:
+        return None, unread
+    run, mistakes = parsed(document, path.parent)
+    return run, with_lines(mistakes, lines)
+
+
+def document_of(path: Path) -> tuple[dict[str, Any], Lines, list[LineMistake]]:
+    """The tables of a TOML file, and the line of each key; or what keeps it from being read.
+
+    Raises DataError for a file that cannot be read at all.
+    """
     text = _read_text(path)
     long = next((i for i, line in enumerate(text.split("\n"), 1) if len(line) > MAX_LINE), 0)
     if long:
-        return None, [LineMistake(long, "", f"has more than {MAX_LINE} characters; break it up.")]
+        return {}, {}, [LineMistake(long, "", f"has more than {MAX_LINE} characters; break it up.")]
     try:
-        document = tomllib.loads(text)
-        lines = lines_of(text)
+        return tomllib.loads(text), lines_of(text), []
     except tomllib.TOMLDecodeError as error:
         place = re.search(r" \(at line (\d+)", str(error))
         line = int(place[1]) if place else text.count("\n") + 1
-        return None, [LineMistake(line, "", f"is not TOML: {re.sub(r' [(]at .*', '', str(error))}.")]
+        return {}, {}, [LineMistake(line, "", f"is not TOML: {re.sub(r' [(]at .*', '', str(error))}.")]
     except (RecursionError, ValueError):  # ValueError: a number of more digits than Python reads
-        return None, [LineMistake(1, "", "holds tables or lists nested too deep, or a number without end.")]
-    run, mistakes = parsed(document, path.parent)
+        return {}, {}, [LineMistake(1, "", "holds tables or lists nested too deep, or a number without end.")]
+
+
+def with_lines(mistakes: list[Mistake], lines: Lines) -> list[LineMistake]:
+    """The mistakes with their lines, in the order of these."""
     located = [
         LineMistake(line_of(m.path, lines), brief(".".join(map(str, m.path)))[1:-1], m.message)
         for m in mistakes
     ]
-    return run, sorted(located, key=lambda mistake: mistake.line)
+    return sorted(located, key=lambda mistake: mistake.line)
 
 
 def _read_text(path: Path) -> str:

@@ -263,6 +263,10 @@ class Trainer:
         if self.directory is not None and self.writes:
             write_receipt(self)
 
+    def stop(self) -> None:
+        """End the training after this epoch, as if patience were out: for functions that are called there."""
+        self.patience = 0
+
     def restore_best(self) -> None:
         """Give the model the parameters of its best epoch. Raises DataError if none is finished."""
         if self.best is None:
