@@ -48,7 +48,7 @@ def test_the_commands_have_options_that_exist(capsys):
             assert set(re.findall(r"--[a-z-]+", line)) <= set(re.findall(r"--[a-z-]+", known))
 
 
-@pytest.mark.parametrize("kind", ["cells", "layers", "losses", "heads", "optimizers"])
+@pytest.mark.parametrize("kind", ["cells", "wrappers", "layers", "losses", "heads", "optimizers"])
 def test_every_name_in_the_table_is_registered(kind):
     (row,) = re.findall(rf"^\| {kind} \| (.*) \|$", README, re.M)
     names = re.findall(r"`([a-z-]+)`", row)
