@@ -1,12 +1,12 @@
-"""Cells made of another cell: the same formula with noise in training."""
+"""Cells made of another cell: the same formula with noise in training, or from another start."""
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from tinyseq import Cell, Tensor, no_grad, noise
+from tinyseq import Cell, Tensor, no_grad, noise, ops
 from tinyseq.errors import ConfigError, near
-from tinyseq.nn import Module
+from tinyseq.nn import Module, Parameter
 from tinyseq.nn.regularize import check_rate
 from tinyseq.scan.state import flatten, names, rebuild
 
@@ -97,6 +97,31 @@ class Zoneout(Wrapped):
             return after
         moves = noise.mask(after, p) if self.training else 1 - p
         return moves * after + (1 - moves) * before
+
+
+class LearnedStart(Wrapped):
+    """`cell` whose state before the first step is learnt: one Parameter for each part of it, from its values.
+
+    Parts that are no floats stay as they are. Source: Hinton's lectures on neural networks (2012), 7b.
+    """
+
+    def __init__(self, cell: Cell) -> None:
+        super().__init__(cell)
+        self.start = [
+            Parameter(leaf.numpy(), leaf.dtype) if leaf.dtype.kind == "f" else None
+            for leaf in flatten(cell.initial_state(1))
+        ]
+
+    def initial_state(self, batch_size: int) -> Any:
+        """The learnt state, for every sequence."""
+        state = self.cell.initial_state(batch_size)
+        pairs = zip(flatten(state), self.start, strict=True)
+        leaves = [leaf if start is None else ops.broadcast_to(start, leaf.shape) for leaf, start in pairs]
+        return rebuild(state, iter(leaves))
+
+    def step(self, x: Tensor, state: Any) -> tuple[Any, Any]:
+        """One step of the cell; x: (rows, input_size)."""
+        return self.cell.step(x, state)
 
 
 class RecurrentDropout(Wrapped):

@@ -30,7 +30,7 @@ from tinyseq_cells.deep import Deep
 from tinyseq_cells.gru import GRU
 from tinyseq_cells.lstm import LSTM
 from tinyseq_cells.rnn import RNN
-from tinyseq_cells.wrappers import RecurrentDropout, WeightDrop, Zoneout
+from tinyseq_cells.wrappers import LearnedStart, RecurrentDropout, WeightDrop, Zoneout
 from tinyseq_heads.penalty import ActivationPenalty
 
 from tinyseq import nn
@@ -70,6 +70,7 @@ DESCRIBED: dict[tuple[str, str], list[dict[str, Any]]] = {
     ("wrapper", "weight-drop"): [
         {"cases": [lambda: WeightDrop(LSTM(3, 4), p=0.4), lambda: WeightDrop(GRU(2, 3), ["w_x", "w_h"])]}
     ],
+    ("wrapper", "learned-start"): [{"cases": [lambda: LearnedStart(LSTM(3, 4))]}],
     ("wrapper", "zoneout"): [
         {
             "cases": [

@@ -45,7 +45,10 @@ class Cell(Module, ABC):
 
     @abstractmethod
     def initial_state(self, batch_size: int) -> Any:
-        """The state before the first step: a NamedTuple of Tensors (batch_size, width), as `self.zeros`."""
+        """The state before the first step: Tensors (batch_size, ...), as `self.zeros`, in a NamedTuple.
+
+        A tuple, a dict or a dataclass of them, nested as one likes, does as well.
+        """
 
     @abstractmethod
     def step(self, x: Tensor, state: Any) -> tuple[Any, Any]:
@@ -74,7 +77,7 @@ class Layer(Module, ABC):
     """Sequences in, Sequences out; a Tensor (batch, time, features) in, a Tensor out.
 
     A layer with a state also has `initial_state(batch_size)` and `scan(xs, state=None) -> (ys, final state)`,
-    each state a NamedTuple or tuple of Tensors (batch, width) in the caller's order. It may have
+    each state Tensors (batch, width), in tuples, dicts or dataclasses, in the caller's order. It may have
     `stream(state)` for reading one step at a time; see `tinyseq.sequences.stream`. It may say where its
     features have read their whole sequence: `ends = ((4, "last"), (4, "first"))` for four that read forward
     and four that read backward, or a property; `keeps_ends = True` if they stay where they were.

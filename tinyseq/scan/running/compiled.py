@@ -12,7 +12,7 @@ from tinyseq.scan.memory.workspace import PREPARED_STEPS, Rows, rows_of
 from tinyseq.scan.running.keeping import PROGRAMS_KEPT, Kept, Programs
 from tinyseq.scan.running.program import Options, Program, Run, library_of
 from tinyseq.scan.running.segments import run_in_segments, segments_of
-from tinyseq.scan.state import flatten, rebuild
+from tinyseq.scan.state import flatten, form, rebuild
 from tinyseq.scan.tracing.signature import signature
 from tinyseq.scan.tracing.trace import trace
 from tinyseq.sequences import Layout
@@ -73,9 +73,9 @@ def program_for(
     recording = is_grad_enabled()
     wanted = [recording and t.source is not None for t in (*inputs, *states, *parameters)]
     home = words_of(inputs[0].data).name
-    form = tuple([(t.shape[1:], t.dtype) for t in (*inputs, *states)])
+    shapes = tuple([(t.shape[1:], t.dtype) for t in (*inputs, *states)])
     fixed = tuple([(t.shape, t.dtype) for t in parameters])
-    kind = (key, _form(xs), _form(state), form, fixed, tuple(wanted), home, repr(options))
+    kind = (key, form(xs), form(state), shapes, fixed, tuple(wanted), home, repr(options))
     owner = getattr(step, "__self__", None)
     owner = getattr(owner, "lives_with", owner)
     kept = _programs.find(kind, owner)
@@ -100,10 +100,6 @@ def program_for(
         raise
     program = Program(traced, library_of(inputs[0].data), options)
     return *_programs.keep(kind, owner, Kept(program, output_form)), parameters
-
-
-def _form(tree: Any) -> Any:
-    return (type(tree), *map(_form, tree)) if isinstance(tree, tuple) else None
 
 
 def on_tape(
