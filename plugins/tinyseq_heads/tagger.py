@@ -9,7 +9,7 @@ from tinyseq.contracts.pairing import check_list
 from tinyseq.engine import Tensor
 from tinyseq.errors import ConfigError
 from tinyseq.evaluation import Accuracy, SpanF1
-from tinyseq.evaluation.schemes import Scheme
+from tinyseq.evaluation.schemes import Scheme, legal_moves
 from tinyseq.nn import Linear
 from tinyseq.nn.init import Initializer
 from tinyseq.nn.layers import positionwise
@@ -21,7 +21,8 @@ class Tagger(Head):
 
     `loss` is cross-entropy, each step by itself, unless another is given: a CRF lets neighbouring tags
     depend on each other, and decodes the likeliest path. With `names` of the tags and their `scheme` (IOB1,
-    IOB2, IOBES, BILOU), the metrics count spans. `init` fills W.
+    IOB2, IOBES, BILOU), the metrics count spans, and a CRF decodes only what the scheme allows. `init` fills
+    W.
     """
 
     def __init__(
@@ -54,6 +55,12 @@ class Tagger(Head):
                 "tags."
             )
         self.metrics()  # names that the scheme does not have are refused now
+        # Steps that are ignored stand between tags that are neighbours, so there anything may follow.
+        whole = getattr(self.criterion, "ignore_index", None) is None
+        if names is not None and scheme is not None and "O" in names and whole:
+            constrain = getattr(self.criterion, "constrain", None)
+            if constrain is not None:
+                constrain(legal_moves(names, scheme))
 
     def loss(self, features: Any, targets: Any) -> Tensor:
         """The loss of the tags `targets`, integers (steps,) for each sequence."""

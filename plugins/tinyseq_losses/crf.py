@@ -10,6 +10,7 @@ from tinyseq.contracts import Loss, Reduction
 from tinyseq.contracts.pairing import beside, check_classes, check_ignored, check_reduction, paired
 from tinyseq.engine import Tensor, vjp
 from tinyseq.errors import ConfigError, NonFiniteError, ShapeError
+from tinyseq.evaluation.schemes import Moves
 from tinyseq.nn import Parameter, init
 from tinyseq.sequences import Sequences, like, packed
 
@@ -45,6 +46,21 @@ class CRF(Loss):
         self.start = Parameter(init.uniform((tags,)))
         self.end = Parameter(init.uniform((tags,)))
         self.reduction = check_reduction("CRF", reduction)
+        self.legal: Moves | None = None
+
+    def constrain(self, legal: Moves) -> None:
+        """Decode nothing but what is `legal`, as a Tagger knows from the scheme of its tags; losses stay."""
+        self.legal = legal
+
+    def path_scores(self) -> dict[str, np.ndarray[Any, Any]]:
+        """transitions, start and end, as decoding takes them: -inf for what is not legal."""
+        scores = {name: getattr(self, name).numpy() for name in ("transitions", "start", "end")}
+        if self.legal is None:
+            return scores
+        return {
+            name: np.where(getattr(self.legal, name), values, values.dtype.type(-np.inf))
+            for name, values in scores.items()
+        }
 
     def forward(self, predictions: Any, targets: Any) -> Any:
         """The negative log-likelihood, reduced."""
@@ -144,13 +160,15 @@ class CRF(Loss):
     def decode(self, predictions: Any) -> Any:
         """The likeliest tags of each sequence, integers, by the Viterbi algorithm; of equal paths any one.
 
+        After `constrain`, the likeliest of the legal ones.
+
         Raises NonFiniteError, naming the sequence, where no path is possible.
         """
         emissions = self._emissions(predictions)
         sizes, offsets = emissions.layout.sizes, emissions.layout.offsets
         rows = to_numpy(emissions.data.data)
-        transitions, end = self.transitions.numpy(), self.end.numpy()
-        best = self.start.numpy() + rows[: sizes[0]]  # of all paths that end in each tag
+        transitions, start, end = self.path_scores().values()
+        best = start + rows[: sizes[0]]  # of all paths that end in each tag
         last = np.empty(sizes[0], np.int64)  # the last tag of each sequence, longest sequence first
         scores = np.empty(sizes[0], rows.dtype)  # of each sequence's best path
         back = []  # for each step but the first, where the best path to each tag comes from

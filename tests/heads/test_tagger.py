@@ -1,5 +1,7 @@
 """The tagger: each step by itself, or all together through a CRF."""
 
+import itertools
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ from tinyseq_losses.cross_entropy import CrossEntropy
 import tinyseq
 from tinyseq import Sequences, Tensor
 from tinyseq.errors import ConfigError
+from tinyseq.evaluation.schemes import Scheme, illegal, parse
 from tinyseq.nn import Parameter
 from tinyseq.optim import Adam
 
@@ -89,3 +92,57 @@ def test_requests_that_make_no_sense() -> None:
         Tagger(2, 3, scheme="IOB2")
     with pytest.raises(ConfigError, match="'NOUN' is none of IOB2"):
         Tagger(2, 1, names=["NOUN"], scheme="IOB2")
+
+
+SCHEMES: dict[Scheme, list[str]] = {
+    "IOB1": ["O", "B-X", "I-X", "I-Y"],
+    "IOB2": ["O", "B-X", "I-X", "B-Y", "I-Y"],
+    "IOBES": ["O", "B-X", "I-X", "E-X", "S-X", "S-Y"],
+    "BILOU": ["O", "B-X", "I-X", "L-X", "U-Y"],
+}
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_crf_decodes_the_best_path_of_those_that_the_scheme_allows(
+    scheme: Scheme, rng: np.random.Generator
+) -> None:
+    """Against every path of up to four tags, tried one by one; the bare CRF does go astray."""
+    names = SCHEMES[scheme]
+    crf = CRF(len(names))
+    for parameter in crf.parameters():
+        parameter.data[...] = rng.normal(size=parameter.shape) * 3
+    head = Tagger(len(names), len(names), loss=crf, names=names, scheme=scheme)
+    head.projection.weight.data[...] = np.eye(len(names))
+    parsed = [parse(name, scheme) for name in names]
+    xs = Sequences.from_list([rng.normal(size=(n, len(names))).astype("f") * 3 for n in (1, 2, 3, 4) * 5])
+    astray = 0
+    for x, got in zip(xs.to_list(), head.predict(xs).to_list(), strict=True):
+        paths = list(itertools.product(range(len(names)), repeat=len(x)))
+        legal = [path for path in paths if not list(illegal([parsed[i] for i in path], scheme))]
+        one = Sequences.from_list([x])
+        scores = [crf.score(one, Sequences.from_list([np.array(path)])).item() for path in legal]
+        assert tuple(got.numpy().tolist()) == legal[int(np.argmax(scores))]
+        crf.legal, kept = None, crf.legal
+        astray += tuple(crf.decode(one).data.numpy().tolist()) not in legal
+        crf.legal = kept
+    assert astray > 0
+
+
+def test_what_may_be_decoded_changes_no_loss_and_is_known_after_loading(
+    rng: np.random.Generator, tmp_path: Path
+) -> None:
+    tags = Sequences.from_list([[0, 1, 2], [2, 2]])
+    scores = tags.with_data(Tensor(rng.normal(size=(5, 3)).astype("f")))
+    crf = CRF(3)
+    before = crf(scores, tags).item()
+    head = Tagger(3, 3, loss=crf, names=NAMES, scheme="IOB2")
+    assert crf(scores, tags).item() == before
+    tinyseq.save(tmp_path / "head.safetensors", head)
+    again = tinyseq.load(tmp_path / "head.safetensors")
+    np.testing.assert_array_equal(again.criterion.legal.start, [True, True, False])
+    np.testing.assert_array_equal(again.predict(scores).data.numpy(), head.predict(scores).data.numpy())
+
+
+def test_steps_that_do_not_count_may_be_anything() -> None:
+    assert Tagger(3, 3, loss=CRF(3, ignore_index=-1), names=NAMES, scheme="IOB2").criterion.legal is None
+    assert Tagger(3, 3, loss=CRF(3), names=NAMES, scheme="IOB2").criterion.legal is not None

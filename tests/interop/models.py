@@ -89,6 +89,9 @@ ENCODERS = {
 HEADS = {
     "tagger": lambda: tinyseq.heads["tagger"](WIDTH, 4),
     "crf": lambda: tinyseq.heads["tagger"](WIDTH, 4, loss=tinyseq.losses["crf"](4)),
+    "crf-iob2": lambda: tinyseq.heads["tagger"](
+        WIDTH, 4, loss=tinyseq.losses["crf"](4), names=["O", "B-X", "I-X", "I-Y"], scheme="IOB2"
+    ),
     "language-model": lambda: tinyseq.heads["language-model"](WIDTH, 9),
     "multi-label": lambda: tinyseq.heads["multi-label"](WIDTH, 5),
     "ctc": lambda: tinyseq.heads["ctc"](WIDTH, 5),

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
 
 from tinyseq.contracts.pairing import check_list
 from tinyseq.errors import ConfigError
@@ -116,16 +118,37 @@ def _is_complete(last: Tag, after: Tag, scheme: Scheme) -> bool:
 def illegal(tags: Sequence[Tag], scheme: Scheme) -> Iterator[tuple[Tag, Tag]]:
     """Neighbours that the scheme does not allow; O stands before the first tag and after the last."""
     for before, now in pairwise([OUTSIDE, *tags, OUTSIDE]):
-        same = before.type == now.type and before.prefix != "O" and now.prefix != "O"
-        if scheme == "IOB1":
-            wrong = now.prefix == "B" and not same
-        elif scheme == "IOB2":
-            wrong = now.prefix == "I" and not same
-        else:
-            opened = before.prefix in "BI"
-            wrong = opened != (now.prefix in "IE") or (opened and not same)
-        if wrong:
+        if not is_legal(before, now, scheme):
             yield before, now
+
+
+def is_legal(before: Tag, now: Tag, scheme: Scheme) -> bool:
+    """Whether the scheme allows `now` right after `before`; O stands before the first tag, after the last."""
+    same = before.type == now.type and before.prefix != "O" and now.prefix != "O"
+    if scheme == "IOB1":
+        return now.prefix != "B" or same
+    if scheme == "IOB2":
+        return now.prefix != "I" or same
+    opened = before.prefix in "BI"
+    return opened == (now.prefix in "IE") and (same or not opened)
+
+
+class Moves(NamedTuple):
+    """Which tags may begin a sequence, (tags,); follow another, from row to column; and end one, (tags,)."""
+
+    start: np.ndarray[Any, Any]
+    transitions: np.ndarray[Any, Any]
+    end: np.ndarray[Any, Any]
+
+
+def legal_moves(names: Sequence[str], scheme: Scheme) -> Moves:
+    """What the scheme allows between tags of these names."""
+    tags = [parse(name, scheme) for name in names]
+    return Moves(
+        np.array([is_legal(OUTSIDE, tag, scheme) for tag in tags]),
+        np.array([[is_legal(before, now, scheme) for now in tags] for before in tags]),
+        np.array([is_legal(tag, OUTSIDE, scheme) for tag in tags]),
+    )
 
 
 def convert_tags(tags: Sequence[str], source: Scheme, target: Scheme) -> list[str]:

@@ -113,7 +113,8 @@ class Parts:
         scores = self._rows(head.projection, "head", like)
         if criterion is not None and criterion.name == "crf":
             weights = [
-                self.program.weight(getattr(head.criterion, n)) for n in ("transitions", "start", "end")
+                self.program.weight(getattr(head.criterion, n) if head.criterion.legal is None else values)
+                for n, values in head.criterion.path_scores().items()
             ]
             lines = [f"answers = viterbi({scores.name}(rows), sizes, {', '.join(weights)})"]
             return Answer(lines, unpacked, streams=False)

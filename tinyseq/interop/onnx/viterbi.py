@@ -13,7 +13,10 @@ def viterbi(graph: Graph, scores: Value, crf: Any) -> Value:
     Source: Rabiner (1989), section III.B.
     """
     transitions, start, end = (
-        graph.weight(getattr(crf, part), f"head.criterion.{part}") for part in ("transitions", "start", "end")
+        graph.weight(getattr(crf, part), f"head.criterion.{part}")
+        if crf.legal is None
+        else graph.constant(values, values.dtype)
+        for part, values in crf.path_scores().items()
     )
     present = graph.present(scores)
     axis = graph.constant([1], np.int64)
