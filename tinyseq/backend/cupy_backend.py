@@ -6,6 +6,7 @@ import cupy
 import numpy as np
 from cupyx.scipy import special
 
+from tinyseq.backend.cupy_kernels import FUSED
 from tinyseq.backend.words import array_words
 from tinyseq.errors import BackendError
 
@@ -35,6 +36,7 @@ class CupyBackend:
         if problem:
             raise BackendError(problem)
         self.words = array_words("cupy", cupy, _scatter_add, erf=_erf, argsort=_argsort)
+        self.words.fused = FUSED
         self.types: tuple[type, ...] = (cupy.ndarray,)
 
     def asarray(self, values: Any, dtype: Any = None) -> Any:

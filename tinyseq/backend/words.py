@@ -1,7 +1,7 @@
 """The closed list of words that an op's rule may say to `xp`, for array libraries that speak NumPy."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -27,9 +27,13 @@ class UnknownWord(AttributeError):
 
 
 class Words(SimpleNamespace):
-    """The functions of one array library under NumPy's names, and the library's `name`."""
+    """The functions of one array library under NumPy's names, and the library's `name`.
+
+    fused: kernels of that library alone, by the name of the formula that they compute in one go.
+    """
 
     name: str
+    fused: Mapping[str, Any] = {}
 
     def __getattr__(self, word: str) -> Any:
         if word.startswith("__"):

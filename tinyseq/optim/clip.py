@@ -27,6 +27,9 @@ def clip_grad_norm(
     if not max_norm > 0:
         raise ConfigError(f"clip_grad_norm(max_norm={max_norm!r}): it must be above 0.")
     leaves = _with_gradient(parameters)
+    at_once = _bounded_at_once(leaves, max_norm)
+    if at_once is not None:
+        return at_once
     norm = math.hypot(*_norms([gradient for _, gradient in leaves]))
     if not math.isfinite(norm):
         if error_if_nonfinite:
@@ -38,6 +41,22 @@ def clip_grad_norm(
     if norm > max_norm:
         for parameter, gradient in leaves:
             parameter.grad = _constant(gradient * (max_norm / norm))
+    return norm
+
+
+def _bounded_at_once(leaves: list[tuple[Parameter, Array]], max_norm: float) -> float | None:
+    """The norm, gradients clipped, where the library does all of them in one go; None where it does not."""
+    gradients = [gradient for _, gradient in leaves]
+    kernel = words_of(gradients[0]).fused.get("bounded") if gradients else None
+    if kernel is None or any(g.dtype != gradients[0].dtype or g.dtype == "float16" for g in gradients):
+        return None
+    norm: float
+    norm, scaled = kernel(gradients, max_norm)
+    if not math.isfinite(norm):  # too large a sum of squares, or a number that is none
+        return None
+    if norm > max_norm:
+        for (parameter, _), gradient in zip(leaves, scaled, strict=True):
+            parameter.grad = _constant(gradient)
     return norm
 
 

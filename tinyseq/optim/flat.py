@@ -59,6 +59,10 @@ class FlatParameters:
 
     def _gather(self, arrays: Sequence[Array], first: int, out: Array) -> None:
         """Put `arrays`, which belong to the parameters from number `first` on, into `out`."""
+        kernel = words_of(out).fused.get("gather")
+        starts = [start for start, _ in self._bounds[first : first + len(arrays)]]
+        if kernel is not None and kernel(list(arrays), starts, out):
+            return
         pieces = []
         for array, gap in zip(arrays, self._gaps[first:], strict=False):
             pieces += [array.ravel(), gap] if gap.size else [array.ravel()]

@@ -42,6 +42,10 @@ class SGD(Optimizer):
         g = _decayed(g, w, options)
         if momentum:
             v = state["velocity"]
+            kernel = words_of(w).fused.get("momentum")
+            if kernel is not None:
+                kernel(g, momentum, options["lr"], options["nesterov"], w, v)
+                return
             v *= momentum
             v += g
             g = g + momentum * v if options["nesterov"] else v
@@ -168,13 +172,17 @@ class Adam(Optimizer):
         """The change without weight decay; the corrections are moved to lr and eps (section 2)."""
         b1, b2 = options["betas"]
         m, s = state["mean"], state["square"]
+        root = (1 - b2**step) ** 0.5
+        lr, eps = options["lr"] * root / (1 - b1**step), root * _eps(options, w)
+        kernel = words_of(w).fused.get("adam")
+        if kernel is not None:
+            kernel(g, b1, 1 - b1, b2, 1 - b2, lr, eps, w, m, s)
+            return
         m *= b1
         m += (1 - b1) * g
         s *= b2
         s += (1 - b2) * (g * g)
-        root = (1 - b2**step) ** 0.5
-        lr = options["lr"] * root / (1 - b1**step)
-        w -= lr * (m / (words_of(w).sqrt(s) + root * _eps(options, w)))
+        w -= lr * (m / (words_of(w).sqrt(s) + eps))
 
 
 class AdamW(Adam):
