@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from tinyseq import Sequences, random
+from tinyseq import random
 from tinyseq.data import read_lines
 from tinyseq.errors import DataError
 from tinyseq.training import Epoch, Outcome, Trainer
@@ -47,16 +47,6 @@ def split(examples: Sequence[T], *shares: float) -> list[list[T]]:
             "each needs one or more."
         )
     return parts
-
-
-def with_class(pairs: Sequence[tuple[Any, int]]) -> tuple[Sequences, Any]:
-    """A batch of pairs (ids, class)."""
-    return Sequences.from_list([ids for ids, _ in pairs]), np.array([label for _, label in pairs])
-
-
-def with_tags(pairs: Sequence[tuple[Any, Any]]) -> tuple[Sequences, Sequences]:
-    """A batch of pairs (ids, one target for each)."""
-    return Sequences.from_list([ids for ids, _ in pairs]), Sequences.from_list([tags for _, tags in pairs])
 
 
 class Drawn:

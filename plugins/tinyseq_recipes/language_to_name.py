@@ -11,12 +11,12 @@ from tinyseq_heads.language_model import LanguageModelHead
 
 import tinyseq
 from tinyseq.baselines import NGram
-from tinyseq.data import LengthBatches, Vocabulary
+from tinyseq.data import LengthBatches, Vocabulary, with_tags
 from tinyseq.decoding import generate
 from tinyseq.nn import Embedding, SequenceModel
 from tinyseq.optim import Adam
 from tinyseq.training import Outcome, Trainer
-from tinyseq_recipes.common import losses, names_of, show, show_epoch, split, with_tags
+from tinyseq_recipes.common import losses, names_of, show, show_epoch, split
 from tinyseq_recipes.made.texts import names
 
 END = "<end>"

@@ -11,11 +11,11 @@ from tinyseq_heads.classifier import Classifier
 
 import tinyseq
 from tinyseq.baselines import NaiveBayes
-from tinyseq.data import LengthBatches, Vocabulary
+from tinyseq.data import LengthBatches, Vocabulary, with_class
 from tinyseq.nn import Embedding, SequenceModel
 from tinyseq.optim import Adam
 from tinyseq.training import Outcome, Trainer, measure
-from tinyseq_recipes.common import losses, names_of, show, show_epoch, split, with_class
+from tinyseq_recipes.common import losses, names_of, show, show_epoch, split
 from tinyseq_recipes.made.texts import names
 
 

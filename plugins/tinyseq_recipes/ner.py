@@ -13,12 +13,12 @@ from tinyseq_losses.crf import CRF
 
 import tinyseq
 from tinyseq.baselines import MostFrequentTag
-from tinyseq.data import LengthBatches, Vocabulary, read_conll
+from tinyseq.data import LengthBatches, Vocabulary, read_conll, with_tags
 from tinyseq.evaluation import SpanF1, convert_tags, find_scheme
 from tinyseq.nn import Dropout, SequenceModel
 from tinyseq.optim import Adam
 from tinyseq.training import Outcome, Trainer, measure
-from tinyseq_recipes.common import losses, show, show_epoch, split, with_tags
+from tinyseq_recipes.common import losses, show, show_epoch, split
 from tinyseq_recipes.made.texts import Tagged, named_entities
 from tinyseq_recipes.pos_tagging import Tokens
 

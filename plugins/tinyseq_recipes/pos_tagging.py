@@ -16,12 +16,12 @@ from tinyseq_heads.tagger import Tagger
 import tinyseq
 from tinyseq.baselines import MostFrequentTag
 from tinyseq.contracts import Metric
-from tinyseq.data import CAPITALISATIONS, LengthBatches, Vocabulary, read_conll, token_ids
+from tinyseq.data import CAPITALISATIONS, LengthBatches, Vocabulary, read_conll, token_ids, with_tags
 from tinyseq.evaluation import Accuracy
 from tinyseq.nn import Dropout, Embedding, SequenceModel, TokenFeatures
 from tinyseq.optim import Adam
 from tinyseq.training import Outcome, Trainer, measure
-from tinyseq_recipes.common import losses, show, show_epoch, split, with_tags
+from tinyseq_recipes.common import losses, show, show_epoch, split
 from tinyseq_recipes.made.texts import Tagged, tagged_sentences
 
 

@@ -11,11 +11,11 @@ from tinyseq_heads.classifier import Classifier
 
 import tinyseq
 from tinyseq.baselines import NaiveBayes, mean_of_embeddings
-from tinyseq.data import LengthBatches, Vocabulary, likely_encoding, read_lines
+from tinyseq.data import LengthBatches, Vocabulary, likely_encoding, read_lines, with_class
 from tinyseq.nn import Dropout, Embedding, SequenceModel
 from tinyseq.optim import Adam
 from tinyseq.training import Outcome, Trainer, measure
-from tinyseq_recipes.common import losses, show, show_epoch, split, with_class
+from tinyseq_recipes.common import losses, show, show_epoch, split
 from tinyseq_recipes.made.texts import reviews
 
 MODELS = ("mean", "rnn", "gru", "lstm")

@@ -10,7 +10,7 @@ from tinyseq_cells.deep import Deep
 from tinyseq_heads.decoder import Decoder
 
 import tinyseq
-from tinyseq.data import LengthBatches, Vocabulary, read_table
+from tinyseq.data import LengthBatches, Vocabulary, read_table, with_tags
 from tinyseq.data.vocabulary import Ids
 from tinyseq.engine import no_grad
 from tinyseq.evaluation import ErrorRate, ExactMatch
@@ -18,7 +18,7 @@ from tinyseq.nn import Dropout, Embedding, SequenceModel
 from tinyseq.optim import Adam
 from tinyseq.sequences import Sequences
 from tinyseq.training import Outcome, Trainer
-from tinyseq_recipes.common import losses, show, show_epoch, split, with_tags
+from tinyseq_recipes.common import losses, show, show_epoch, split
 
 Words = list[str]
 Pair = tuple[Words, Words]

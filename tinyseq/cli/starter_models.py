@@ -21,13 +21,12 @@ WORDS = """\
 class = "embedding"
 num_embeddings = "data.vocabulary_size"   # "data...": what the data tells
 embedding_size = 64
-init = "uniform"
 """
 
 SPELLING = """\
 [model.embed]                             # of a word: itself, capitals, characters
 class = "token-features"
-word = { class = "embedding", num_embeddings = "data.vocabulary_size", embedding_size = 64, init = "uniform" }
+word = { class = "embedding", num_embeddings = "data.vocabulary_size", embedding_size = 64 }
 case = { class = "embedding", num_embeddings = 6, embedding_size = 4 }
 character = { class = "embedding", num_embeddings = "data.characters", embedding_size = 16 }
 spelling = { class = "gru", input_size = 16, hidden_size = 24 }
@@ -79,9 +78,9 @@ def tagging(sizes: Sizes, data: dict[str, Any]) -> tuple[str, list[Row], str]:
 
 
 def classification(sizes: Sizes, data: dict[str, Any]) -> tuple[str, list[Row], str]:
-    """A bidirectional GRU: of words, its mean; of characters, its ends."""
+    """A bidirectional GRU: of words, what is largest; of characters, its ends."""
     hidden, spelled = sizes.hidden, sizes.unit == "char"
-    pooling, dropout = ("ends", 0.3) if spelled else ("mean", 0.5)
+    pooling, dropout = ("ends", 0.3) if spelled else ("max", 0.5)
     head = (
         f'\n[model.head]\nclass = "classifier"\ninput_size = {2 * hidden}\nclasses = "data.classes"\n'
         f'pooling = "{pooling}"\n'

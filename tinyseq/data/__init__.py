@@ -18,9 +18,13 @@ from tinyseq.data.readers import read_json as read_json
 from tinyseq.data.readers import read_jsonl as read_jsonl
 from tinyseq.data.readers import read_slots as read_slots
 from tinyseq.data.readers import read_table as read_table
+from tinyseq.data.rows import rows_of as rows_of
+from tinyseq.data.rows import with_class as with_class
+from tinyseq.data.rows import with_tags as with_tags
 from tinyseq.data.text import MAX_BYTES as MAX_BYTES
 from tinyseq.data.text import demo_text as demo_text
 from tinyseq.data.text import read_text as read_text
+from tinyseq.data.tokenizer import TokenizerVocabulary as TokenizerVocabulary
 from tinyseq.data.tokens import CAPITALISATIONS as CAPITALISATIONS
 from tinyseq.data.tokens import capitalisation as capitalisation
 from tinyseq.data.tokens import store_ids as store_ids

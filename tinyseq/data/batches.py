@@ -1,6 +1,6 @@
 """Batches of sequences of about the same length, each once an epoch, in a new order every time."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any, Generic, TypeVar
@@ -9,7 +9,7 @@ import numpy as np
 
 from tinyseq import random
 from tinyseq.contracts.pairing import check_count
-from tinyseq.errors import DataError, TinyseqError
+from tinyseq.errors import DataError, TinyseqError, listed
 
 T = TypeVar("T")
 Collate = Callable[[list[T]], Any]
@@ -104,6 +104,11 @@ class LengthBatches(_Batches[T]):
         pool: int = 50,
         numbers: Sequence[int] | None = None,
     ) -> None:
+        if hasattr(examples, "iloc") or isinstance(examples, Mapping) or hasattr(examples, "get_column"):
+            raise DataError(
+                f"LengthBatches takes a list of examples, not a {type(examples).__name__} of columns: "
+                'rows_of(frame, "text", "label") makes one of it.'
+            )
         if isinstance(examples, str) or not hasattr(examples, "__getitem__"):
             raise DataError(
                 f"LengthBatches takes a list of examples, not a {type(examples).__name__}: StreamedBatches "
@@ -158,6 +163,11 @@ class StreamedBatches(_Batches[T]):
 
 
 def _length(example: Any) -> int:
+    if isinstance(example, Mapping):
+        raise DataError(
+            f"An example is a dictionary of {listed(example)}, which does not say what is long about it: "
+            'pass length=lambda row: len(row["..."]), or take columns with rows_of().'
+        )
     return len(example[0] if isinstance(example, tuple) else example)
 
 

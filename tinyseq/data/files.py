@@ -23,6 +23,11 @@ Report = Callable[[str, str], None]
 """report(where, what): says that a place of the file, such as "line 3", is malformed."""
 
 
+def is_there(path: PathLike) -> bool:
+    """Whether there is such a file, or one in an archive, as in vectors.zip/small.txt."""
+    return os.path.isfile(path) or os.path.isfile(_archive(Path(path)) or "")
+
+
 def located(path: PathLike) -> Path:
     """`path`, or, where there is none but there is a file of that name with `.gz` after it, that file."""
     path = Path(path)
@@ -33,8 +38,16 @@ def located(path: PathLike) -> Path:
 
 @contextmanager
 def opened(path: PathLike) -> Iterator[IO[bytes]]:
-    """The bytes of a file, decompressed if its name ends in `.gz`. Raises DataError, in one sentence."""
+    """The bytes of a file, decompressed if its name ends in `.gz`. Raises DataError, in one sentence.
+
+    Of an archive NAME.zip it is the only file in it, or NAME.zip/FILE.
+    """
     path = located(path)
+    archive = _archive(path)
+    if archive is not None:
+        with _unzipped(path, archive) as file:
+            yield file
+        return
     try:
         try:
             found = gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")  # noqa: SIM115
@@ -50,6 +63,37 @@ def opened(path: PathLike) -> Iterator[IO[bytes]]:
         raise DataError(f"{path} cannot be decompressed: {error}.") from None
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}.") from None
+
+
+def _archive(path: Path) -> Path | None:
+    """The archive that `path` is, or leads into."""
+    found = [part for part in (path, *path.parents) if part.suffix == ".zip"]
+    return found[0] if found and (found[0] == path or not os.path.exists(path)) else None
+
+
+@contextmanager
+def _unzipped(path: Path, archive: Path) -> Iterator[IO[bytes]]:
+    import zipfile  # few files are archives
+
+    inside = path.relative_to(archive).as_posix()
+    try:
+        with zipfile.ZipFile(archive) as file:
+            names = [name for name in file.namelist() if not name.endswith("/")]
+            if inside == "." and len(names) == 1:
+                inside = names[0]
+            if inside not in names:
+                what = "more than one file" if inside == "." else f"no {inside!r}"
+                raise DataError(
+                    f"{archive} has {what}: name one, as {archive}/{names[0] if names else 'FILE'}."
+                )
+            with file.open(inside) as unpacked:
+                yield unpacked
+    except FileNotFoundError:
+        raise DataError(f"There is no file {archive}: check the path.") from None
+    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, zlib.error) as error:
+        raise DataError(f"{archive} cannot be unpacked: {error}.") from None
+    except OSError as error:
+        raise DataError(f"{archive} cannot be read: {error.strerror or error}.") from None
 
 
 def lines(path: PathLike, report: Report, encoding: str = "utf-8") -> Iterator[tuple[int, str]]:

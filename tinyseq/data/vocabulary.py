@@ -10,7 +10,7 @@ import numpy as np
 
 from tinyseq.contracts.pairing import check_list
 from tinyseq.engine import Tensor
-from tinyseq.errors import ConfigError, DataError, clip, listed
+from tinyseq.errors import ConfigError, DataError, brief, clip, listed
 
 Ids = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -69,7 +69,8 @@ class Vocabulary:
     ) -> "Vocabulary":
         """The symbols of a text (or of an iterable of symbols), most frequent first; ties by code point.
 
-        Symbols seen fewer than `min_count` times are left out, and so is all beyond `max_size` in all.
+        Symbols seen fewer than `min_count` times are left out, and so is all beyond `max_size` in all. Raises
+        DataError for an iterable of whole texts.
         """
         specials = (specials,) if isinstance(specials, str) else specials
         try:
@@ -79,6 +80,13 @@ class Vocabulary:
                 "Vocabulary.build() takes a text, or an iterable of symbols, which are strings: of several "
                 "sentences, give the words one after another."
             ) from None
+        texts = [symbol for symbol in counts if isinstance(symbol, str) and len(symbol.split()) > 1]
+        if not isinstance(text, str) and 2 * len(texts) > len(counts):
+            raise DataError(
+                f"Vocabulary.build() was given texts, such as {brief(texts[0])}: it takes their symbols one "
+                "after another: (word for text in texts for word in text.split()), or, of characters, "
+                '"".join(texts).'
+            )
         for special in specials:
             del counts[special]
         ranked = sorted((s for s, n in counts.items() if n >= min_count), key=lambda s: (-counts[s], s))

@@ -2,6 +2,7 @@
 
 from tinyseq.nn import init as init
 from tinyseq.nn.features import TokenFeatures as TokenFeatures
+from tinyseq.nn.features import WordDropout as WordDropout
 from tinyseq.nn.layers import Dropout as Dropout
 from tinyseq.nn.layers import Embedding as Embedding
 from tinyseq.nn.layers import LayerNorm as LayerNorm

@@ -4,14 +4,50 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tinyseq import ops
-from tinyseq.engine import Tensor
+from tinyseq import ops, random
+from tinyseq.backend import backend_of
+from tinyseq.engine import Tensor, make_tensor
 from tinyseq.errors import ConfigError, DataError, ShapeError
 from tinyseq.nn.layers import Embedding, Sequential, positionwise
 from tinyseq.nn.module import Module
 from tinyseq.sequences import Sequences
 
 POOLINGS = {"last": Sequences.last, "mean": Sequences.mean, "max": Sequences.max}
+
+
+class WordDropout(Module):
+    """Replace each token by the unknown one with probability p; in evaluation, the identity.
+
+    ids: integers of any shape; with `columns` their last axis is as `tinyseq.data.token_ids` makes it, and
+    only the word in its first place is replaced. It stands before an embedding, in a Sequential, which so
+    learns what an unknown token is from frequent words, too.
+    Source: Iyyer et al. (2015), section 3.2.
+    """
+
+    def __init__(self, p: float = 0.1, *, unknown: int = 0, columns: bool = False) -> None:
+        if not 0 <= p < 1:
+            raise ConfigError(f"WordDropout(p={p!r}): p is a probability in [0, 1); 0 drops nothing.")
+        if unknown < 0:
+            raise ConfigError(f"WordDropout(unknown={unknown}): it is an id, 0 or more.")
+        self.p = p
+        self.unknown = unknown
+        self.columns = columns
+
+    def forward(self, ids: Any) -> Any:
+        """Ids of any shape -> the same shape."""
+        return positionwise(self._drop, ids) if self.training and self.p > 0 else ids
+
+    def _drop(self, ids: Tensor) -> Tensor:
+        if ids.dtype.kind not in "iu":
+            raise ShapeError(f"WordDropout takes integers, the ids of words, not {ids.dtype}.")
+        dropped = (
+            random.generator().random(ids.shape[:-1] if self.columns else ids.shape, np.float32) < self.p
+        )
+        if self.columns:
+            first = np.arange(ids.shape[-1]) == 0
+            dropped = dropped[..., None] & first
+        kept: Tensor = ops.where(make_tensor(backend_of(ids.data).asarray(dropped), None), self.unknown, ids)
+        return kept
 
 
 class TokenFeatures(Module):

@@ -7,6 +7,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
+from tinyseq.data.files import is_there
 from tinyseq.errors import brief, near
 from tinyseq.registry.annotations import expected, fits
 from tinyseq.registry.assembly import Mistake
@@ -27,6 +28,11 @@ def between(low: float, high: float = math.inf) -> Rule:
 def existing_file(value: Any, folder: Path) -> str:
     """A rule for a path, from the folder of the run file on."""
     return "" if os.path.isfile(folder / value) else f"names {brief(value)}, and there is no such file."
+
+
+def existing_file_or_member(value: Any, folder: Path) -> str:
+    """A rule for the path of a file, or of one in an archive."""
+    return "" if is_there(folder / value) else f"names {brief(value)}, and there is no such file."
 
 
 def existing(value: Any, folder: Path) -> str:
@@ -65,7 +71,7 @@ class Labelled:
     lowercase: bool = False
     digits: bool = False
     min_count: Annotated[int, between(1)] = 2
-    vectors: Annotated[str, existing_file] | None = None
+    vectors: Annotated[str, existing_file_or_member] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from tinyseq.training.objectives import count_targets as count_targets
 from tinyseq.training.objectives import whole_sequences as whole_sequences
 from tinyseq.training.outcome import Outcome as Outcome
 from tinyseq.training.outcome import measure as measure
+from tinyseq.training.outcome import predictions as predictions
 from tinyseq.training.records import Epoch as Epoch
 from tinyseq.training.records import Step as Step
 from tinyseq.training.trainer import Trainer as Trainer

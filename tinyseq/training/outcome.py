@@ -4,7 +4,9 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from tinyseq.contracts import Metric
-from tinyseq.engine import no_grad
+from tinyseq.engine import Tensor, no_grad
+from tinyseq.errors import ShapeError
+from tinyseq.sequences import Sequences
 
 
 class Outcome(NamedTuple):
@@ -25,6 +27,29 @@ class Outcome(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.model}: {self.metric} {self.value:.4f} (baseline {self.baseline:.4f})"
+
+
+def predictions(model: Any, batches: Any) -> list[Any]:
+    """The model's answer for each example of a LengthBatches, in the order of the data.
+
+    What belongs to one example: a row of a Tensor (as an array), an element of Sequences or of a list.
+    """
+    lengths = [batches.length(example) for example in batches.examples]
+    order = sorted(range(len(lengths)), key=lengths.__getitem__)
+    found: list[Any] = [None] * len(lengths)
+    for start in range(0, len(order), batches.batch_size):
+        cut = order[start : start + batches.batch_size]
+        batch = batches.collate([batches.examples[i] for i in cut])
+        answers = model.predict(batch[0] if isinstance(batch, tuple) else batch)
+        if isinstance(answers, Sequences):
+            answers = answers.to_list()
+        if len(answers) != len(cut):
+            raise ShapeError(
+                f"predictions(): {len(answers)} answers for {len(cut)} examples: there is not one for each."
+            )
+        for i, answer in zip(cut, answers, strict=True):
+            found[i] = answer.numpy() if isinstance(answer, Tensor) else answer
+    return found
 
 
 def measure(model: Any, batches: Iterable[tuple[Any, Any]]) -> dict[str, Metric]:
