@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-from pygments.lexers.python import PythonLexer
-
 from _site import cells, links, reference
 
 
@@ -24,6 +22,8 @@ def write_pages(app: Any) -> None:
 
 def setup(app: Any) -> dict[str, Any]:
     """What Sphinx calls for an extension."""
+    from pygments.lexers.python import PythonLexer
+
     app.add_lexer("pair", PythonLexer)  # two ways to say the same, with a line between
     app.connect("builder-inited", write_pages)
     app.connect("build-finished", links.check)

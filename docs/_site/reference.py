@@ -31,7 +31,8 @@ def examples(page: str) -> dict[str, str]:
 def pages() -> dict[str, str]:
     """The text of every page by its name, in Markdown, and of the index."""
     found = public()
-    texts = {page: _page(page, names, where(found)) for page, names in found.items()}
+    described = {id(name.value): name.full for names in found.values() for name in names}
+    texts = {page: _page(page, names, described) for page, names in found.items()}
     modules = "\n".join(page for page in found if page not in KINDS)
     kinds = "\n".join(page for page in found if page in KINDS)
     texts["index"] = INDEX.format(modules=modules, kinds=kinds)
@@ -56,11 +57,6 @@ Every public name, with an example that the tests run.
 {kinds}
 ```
 """
-
-
-def where(found: dict[str, list[Name]]) -> dict[int, str]:
-    """The full name under which an object is described, by its identity."""
-    return {id(name.value): name.full for names in found.values() for name in names}
 
 
 def _page(page: str, names: list[Name], described: dict[int, str]) -> str:
@@ -100,10 +96,8 @@ def _entry(name: Name, example: str) -> str:
         members = list(_members(name.value))
     elif inspect.isroutine(name.value):
         kind, signature = "function", _signature(name.value)
-    documented = kind != "data" or type(name.value).__module__.startswith("tinyseq")
-    body = (
-        prose(_doc(name.value)) if documented else f"`{name.value!r}`" if len(repr(name.value)) < 90 else ""
-    )
+    of_ours = kind != "data" or type(name.value).__module__.startswith("tinyseq")
+    body = prose(_doc(name.value)) if of_ours else ""  # else it is the docstring of int, or of tuple
     called = f'By name: `"{name.registered}"`.\n' if name.registered else ""
     run = f"```pycon\n{example}\n```\n" if example else ""
     inner = "\n".join(part for part in (called, body, run, *members) if part)
