@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 import tinyseq
 from tinyseq import Recurrent, Sequences, no_grad
+from tinyseq.errors import ConfigError
 
 Array = np.ndarray[Any, Any]
 
@@ -110,12 +111,44 @@ def m_lstm(p: dict[str, Array], xs: Array) -> list[Array]:
     return out
 
 
+def on_lstm(p: dict[str, Array], xs: Array, chunk: int = 1) -> list[Array]:
+    size = p["w_h"].shape[0]
+    cuts = [size, 2 * size, 3 * size, 4 * size, 4 * size + size // chunk]
+    h, c, out = np.zeros(size), np.zeros(size), []
+
+    def cumax(z: Array) -> Array:
+        powers = np.exp(z - z.max())
+        return np.repeat(np.cumsum(powers / powers.sum()), chunk)
+
+    for x in xs:
+        i, f, g, o, mf, mi = np.split(x @ p["w_x"] + h @ p["w_h"] + p["b"], cuts)
+        f_master, i_master = cumax(mf), 1 - cumax(mi)
+        overlap = f_master * i_master
+        f_hat = sigmoid(f) * overlap + (f_master - overlap)
+        i_hat = sigmoid(i) * overlap + (i_master - overlap)
+        c = f_hat * c + i_hat * np.tanh(g)
+        h = sigmoid(o) * np.tanh(c)
+        out.append(h)
+    return out
+
+
+def lru(p: dict[str, Array], xs: Array) -> list[Array]:
+    turn = np.exp(-np.exp(p["nu"]) + 1j * np.exp(p["theta"]))
+    s, out = np.zeros(len(turn), complex), []
+    for x in xs:
+        s = turn * s + np.exp(p["log_gamma"]) * (x @ (p["w_real"] + 1j * p["w_imaginary"]))
+        out.append((s @ (p["c_real"] + 1j * p["c_imaginary"])).real + x @ p["d"])
+    return out
+
+
 PAPERS: dict[str, Callable[[dict[str, Array], Array], list[Array]]] = {
     "min-gru": min_gru,
     "min-lstm": min_lstm,
     "minimal-rnn": minimal_rnn,
     "ind-rnn": ind_rnn,
     "sru": sru,
+    "on-lstm": on_lstm,
+    "lru": lru,
     "qrnn": qrnn,
     "s-lstm": s_lstm,
     "m-lstm": m_lstm,
@@ -144,6 +177,30 @@ def test_the_equations_of_the_paper(name: str, width: int, lengths: list[int], s
         found = Recurrent(cell)(Sequences.from_list(xs)).to_list()
     for x, y in zip(xs, found, strict=True):
         np.testing.assert_allclose(y.numpy(), PAPERS[name](values, x), rtol=1e-9, atol=1e-12)
+
+
+def test_master_gates_may_serve_several_neurons(rng: np.random.Generator) -> None:
+    cell = tinyseq.cells["on-lstm"](3, 6, chunk=3).to("float64")
+    values = {path: rng.normal(size=p.shape) for path, p in cell.named_parameters()}
+    cell.load_state_dict(values)
+    x = rng.normal(size=(5, 3))
+    found = Recurrent(cell)(Sequences.from_list([x])).data.numpy()
+    np.testing.assert_allclose(found, on_lstm(values, x, 3), rtol=1e-9)
+    with pytest.raises(ConfigError, match="must divide the hidden size, 6"):
+        tinyseq.cells["on-lstm"](3, 6, chunk=4)
+
+
+def test_linear_units_start_in_the_ring_that_was_asked_for() -> None:
+    tinyseq.seed(0)
+    p = tinyseq.cells["lru"](3, 2000, smallest=0.6, largest=0.9, phase=1.0).state_dict()
+    turn = np.exp(-np.exp(p["nu"]) + 1j * np.exp(p["theta"]))
+    assert 0.6 <= abs(turn).min() < 0.61
+    assert 0.89 < abs(turn).max() <= 0.9
+    assert 0 <= np.angle(turn).min() < np.angle(turn).max() <= 1
+    assert abs(np.quantile(abs(turn) ** 2, 0.5) - (0.36 + 0.81) / 2) < 0.03, "uniform in the area"
+    np.testing.assert_allclose(np.exp(p["log_gamma"]), np.sqrt(1 - abs(turn) ** 2), rtol=1e-4)
+    with pytest.raises(ConfigError, match="smallest < largest"):
+        tinyseq.cells["lru"](3, 4, smallest=0.9, largest=0.5)
 
 
 @pytest.mark.parametrize("name", PAPERS)

@@ -64,8 +64,17 @@ DESCRIBED: dict[tuple[str, str], list[dict[str, Any]]] = {
     ],
     **{  # their papers' equations are the reference in tests/cells/test_literature.py
         ("cell", name): [{"cases": [SIZES, ONE_UNIT]}]
-        for name in ("m-lstm", "min-gru", "min-lstm", "minimal-rnn", "qrnn", "s-lstm", "sru")
+        for name in ("lru", "m-lstm", "min-gru", "min-lstm", "minimal-rnn", "qrnn", "s-lstm", "sru")
     },
+    ("cell", "on-lstm"): [
+        {
+            "cases": [
+                SIZES,
+                {"input_size": 3, "hidden_size": 4, "chunk": 2},
+                {"input_size": 1, "hidden_size": 2},
+            ]
+        }
+    ],
     ("cell", "ind-rnn"): [{"cases": [{**SIZES, "activation": "tanh"}, ONE_UNIT]}],
     ("wrapper", "weight-drop"): [
         {"cases": [lambda: WeightDrop(LSTM(3, 4), p=0.4), lambda: WeightDrop(GRU(2, 3), ["w_x", "w_h"])]}
