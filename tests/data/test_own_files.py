@@ -2,6 +2,7 @@
 
 import gzip
 import struct
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -151,7 +152,8 @@ def test_every_usual_format_of_sound(tmp_path, tag, bits):
         (wav(1, b"ab", 16)[:30], "no WAV file"),
     ],
 )
-def test_other_sounds_are_refused_in_a_sentence(tmp_path, content, message):
+def test_other_sounds_are_refused_in_a_sentence(tmp_path, content, message, monkeypatch):
+    monkeypatch.setitem(sys.modules, "soundfile", None)  # which reads some of them
     path = tmp_path / "s.wav"
     path.write_bytes(content)
     with pytest.raises(DataError, match=message) as caught:
@@ -219,3 +221,21 @@ def test_a_recording_that_grows_without_end_is_refused(tmp_path: Path) -> None:
             out.write(bytes(2**20))
     with pytest.raises(DataError, match="more than 256 MiB"):
         read_wav(file)
+
+
+@pytest.mark.parametrize(
+    ("form", "subtype"), [("FLAC", "PCM_16"), ("OGG", "VORBIS"), ("WAV", "ALAW"), ("AIFF", "PCM_16")]
+)
+def test_other_formats_through_soundfile(tmp_path, form, subtype):
+    soundfile = pytest.importorskip("soundfile", reason="soundfile is not installed")
+    t = np.arange(4000) / 8000
+    sound = np.stack([0.5 * np.sin(2 * np.pi * 440 * t), 0.25 * np.sin(2 * np.pi * 440 * t)], 1)
+    path = tmp_path / "s.bin"
+    soundfile.write(path, sound, 8000, format=form, subtype=subtype)
+    samples, rate = read_wav(path)
+    assert (samples.dtype, rate) == (np.float32, 8000)
+    tolerance = {"VORBIS": 0.05, "ALAW": 0.02}.get(subtype, 1e-4)
+    np.testing.assert_allclose(samples, sound.mean(1), atol=tolerance)
+    path.write_bytes(path.read_bytes()[:40])
+    with pytest.raises(DataError, match="no WAV file that can be read"):
+        read_wav(path)

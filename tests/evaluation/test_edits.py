@@ -2,6 +2,7 @@
 
 import functools
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from tinyseq import Sequences
 from tinyseq.errors import ShapeError
-from tinyseq.evaluation import ErrorRate, ExactMatch, edit_distance
+from tinyseq.evaluation import ErrorRate, ExactMatch, edit_distance, edits
 
 words = st.text("abc", max_size=7)
 
@@ -20,6 +21,23 @@ def recursive(a: str, b: str) -> int:
     if not a or not b:
         return len(a) + len(b)
     return min(recursive(a[1:], b) + 1, recursive(a, b[1:]) + 1, recursive(a[1:], b[1:]) + (a[0] != b[0]))
+
+
+@pytest.fixture(params=["numpy", "rapidfuzz"], autouse=True, scope="module")
+def way(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Both ways to compute the distance."""
+    if request.param == "rapidfuzz":
+        pytest.importorskip("rapidfuzz", reason="rapidfuzz is not installed")
+        yield
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(edits, "_rapidfuzz", lambda: None)
+        yield
+
+
+def test_symbols_with_equal_hashes_differ() -> None:
+    assert edit_distance([-1], [-2]) == 1
+    assert edit_distance([1, "1", (1,)], [1.0, "1", (2,)]) == 1
 
 
 @given(a=words, b=words)

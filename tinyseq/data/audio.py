@@ -1,5 +1,7 @@
 """Speech as a sequence: WAV files, and the cepstral coefficients of their frames."""
 
+import importlib
+import io
 import struct
 from typing import Any
 
@@ -22,21 +24,53 @@ def read_wav(path: PathLike) -> tuple[Array, int]:
     """The samples, float32 (samples,) from -1 to 1, and the sampling rate in Hz; channels are averaged.
 
     Reads PCM of 8, 16, 24 and 32 bits and floats of 32 and 64, also as WAVE_FORMAT_EXTENSIBLE, and sizes that
-    a pipe left open. Raises DataError, in one sentence, for any other file, and for one that is cut short.
+    a pipe left open; with soundfile (the extra `sound`) other formats as well, such as FLAC and Ogg. Raises
+    DataError, in one sentence, for any other file, and for a WAV file that is cut short.
     """
     with opened(path) as file:
         content = file.read(MAX_BYTES + 1)
     try:
         return _decoded(content)
     except (_NoSound, struct.error) as error:
+        said, found = str(error), None
+        if isinstance(error, _OtherFormat):
+            try:
+                found = _by_soundfile(content)
+            except ImportError:
+                said += ", and soundfile, which reads others, is not installed (pip install 'tinyseq[sound]')"
+        if found is not None:
+            return found
         raise DataError(
-            f"{located(path)} is no WAV file that can be read: {error}. Other programs convert it: "
+            f"{located(path)} is no WAV file that can be read: {said}. Other programs convert it: "
             "ffmpeg -i FILE -c:a pcm_s16le NEW.wav."
         ) from None
 
 
 class _NoSound(Exception):
     """What is wrong with a WAV file."""
+
+
+class _OtherFormat(_NoSound):
+    """It is none of those that are read here."""
+
+
+def _by_soundfile(content: bytes) -> tuple[Array, int] | None:
+    """Samples and rate of other formats, or None if soundfile knows none. Raises ImportError without it."""
+    soundfile = importlib.import_module("soundfile")
+    try:
+        with soundfile.SoundFile(io.BytesIO(content)) as file:
+            if (
+                not 0 < 4 * file.frames * file.channels <= MAX_BYTES
+                or not RATES[0] <= file.samplerate <= RATES[1]
+            ):
+                return None
+            samples = file.read(dtype="float32", always_2d=True)
+            rate = int(file.samplerate)
+    except (soundfile.SoundFileError, RuntimeError, ValueError, TypeError):
+        return None
+    if not samples.size or not np.isfinite(samples).all():
+        return None
+    return samples.mean(1, dtype=np.float32), rate
 
 
 PCM, FLOAT, EXTENSIBLE = 1, 3, 0xFFFE
@@ -46,7 +80,7 @@ def _decoded(content: bytes) -> tuple[Array, int]:
     if len(content) > MAX_BYTES:
         raise _NoSound(f"it has more than {MAX_BYTES / 2**20:g} MiB")
     if content[:4] != b"RIFF" or content[8:12] != b"WAVE":
-        raise _NoSound("it does not begin with RIFF and WAVE")
+        raise _OtherFormat("it does not begin with RIFF and WAVE")
     form, data = None, None
     at = 12
     while at + 8 <= len(content) and data is None:
@@ -66,7 +100,7 @@ def _decoded(content: bytes) -> tuple[Array, int]:
     tag, channels, rate, _, _, bits = form
     if (tag, bits) not in [(PCM, 8), (PCM, 16), (PCM, 24), (PCM, 32), (FLOAT, 32), (FLOAT, 64)]:
         name = {PCM: "PCM", FLOAT: "float"}.get(tag, f"format {tag}")
-        raise _NoSound(f"it holds {name} of {bits} bits, and PCM of 8 to 32 bits or floats are read")
+        raise _OtherFormat(f"it holds {name} of {bits} bits, and PCM of 8 to 32 bits or floats are read")
     size = bits // 8 * channels
     if channels < 1 or not RATES[0] <= rate <= RATES[1] or len(data) < size:
         raise _NoSound(f"it says {len(data)} bytes of sound, {channels} channels, {rate} Hz")

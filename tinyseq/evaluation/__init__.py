@@ -17,3 +17,4 @@ from tinyseq.evaluation.schemes import find_scheme as find_scheme
 from tinyseq.evaluation.spans import SpanF1 as SpanF1
 from tinyseq.evaluation.tokens import Accuracy as Accuracy
 from tinyseq.evaluation.tokens import Perplexity as Perplexity
+from tinyseq.evaluation.translation import TranslationScore as TranslationScore
