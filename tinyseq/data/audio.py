@@ -1,8 +1,9 @@
 """Speech as a sequence: WAV files, and the cepstral coefficients of their frames."""
 
 import importlib
-import io
 import struct
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -57,17 +58,17 @@ class _OtherFormat(_NoSound):
 def _by_soundfile(content: bytes) -> tuple[Array, int] | None:
     """Samples and rate of other formats, or None if soundfile knows none. Raises ImportError without it."""
     soundfile = importlib.import_module("soundfile")
-    try:
-        with soundfile.SoundFile(io.BytesIO(content)) as file:
-            if (
-                not 0 < 4 * file.frames * file.channels <= MAX_BYTES
-                or not RATES[0] <= file.samplerate <= RATES[1]
-            ):
-                return None
-            samples = file.read(dtype="float32", always_2d=True)
-            rate = int(file.samplerate)
-    except (soundfile.SoundFileError, RuntimeError, ValueError, TypeError):
-        return None
+    with tempfile.TemporaryDirectory() as folder:  # in memory, damaged ones end in errors of a callback
+        path = Path(folder) / "sound"
+        path.write_bytes(content)
+        try:
+            with soundfile.SoundFile(path) as file:
+                rate, size = int(file.samplerate), 4 * file.frames * file.channels
+                if not (0 < size <= MAX_BYTES and RATES[0] <= rate <= RATES[1]):
+                    return None
+                samples = file.read(dtype="float32", always_2d=True)
+        except (RuntimeError, ValueError, TypeError):
+            return None
     if not samples.size or not np.isfinite(samples).all():
         return None
     return samples.mean(1, dtype=np.float32), rate
