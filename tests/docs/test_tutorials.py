@@ -14,7 +14,7 @@ PAGES = sorted(page for page in FOLDER.glob("*.md") if page.stem != "index")
 def code(page):
     cells = re.findall(r"^```\{code-cell\}\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)
     assert cells, f"{page.name} shows no code"
-    return ast.parse("\n".join(cells))
+    return ast.parse("\n".join(re.sub(r"^:tags: .*\n", "", cell) for cell in cells))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
