@@ -10,6 +10,7 @@ from tinyseq.engine import Tensor
 from tinyseq.errors import ConfigError, ShapeError
 from tinyseq.nn import Linear, Module, Parameter, init
 from tinyseq.nn.ends import Ends as EndsOf
+from tinyseq.nn.ends import at_ends
 from tinyseq.sequences import Sequences, packed
 
 Pooling = Callable[[Sequences], Tensor]
@@ -59,13 +60,7 @@ class Ends:
                 f'pooling="ends" knows the ends of {total} features; these have shape '
                 f"{xs.data.shape[1:]} at each step."
             )
-        sides = {"last": xs.last(), "first": xs.first()}
-        parts, at = [], 0
-        for width, end in self.ends:
-            parts.append(sides[end][:, at : at + width])
-            at += width
-        pooled: Tensor = ops.concatenate(parts, axis=-1)
-        return pooled
+        return at_ends(xs, self.ends)
 
     def meet(self, encoder: Any) -> None:
         """Ask the encoder. Raises ConfigError if it does not say."""

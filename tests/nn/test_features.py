@@ -9,7 +9,7 @@ from tinyseq_cells.rnn import RNN
 import tinyseq
 from tinyseq import Sequences, Tensor
 from tinyseq.errors import ConfigError, DataError, ShapeError
-from tinyseq.nn import Embedding, TokenFeatures
+from tinyseq.nn import Convolution, Embedding, TokenFeatures
 from tinyseq.scan import Recurrent
 
 IDS = np.array([[3, 1, 2, 4, 0], [0, 0, 1, 0, 0], [5, 2, 0, 0, 0], [1, 1, 4, 4, 4]])
@@ -65,3 +65,20 @@ def test_wrong_ids() -> None:
             layer()(Tensor(wrong))
     with pytest.raises(DataError, match=r"Id 6 .*outside of Embedding\(6, 3\)"):
         layer()(Tensor(IDS + np.array([3, 0, 0, 0, 0])))
+
+
+def test_both_directions_over_characters_are_taken_at_their_ends():
+    from tinyseq_cells.bidirectional import Bidirectional
+    from tinyseq_cells.gru import GRU
+
+    spelling = Bidirectional(GRU(2, 3), GRU(2, 4))
+    word, case, character = Embedding(9, 2), Embedding(4, 1), Embedding(6, 2)
+    layer = TokenFeatures(word, case, character, spelling, pooling="ends")
+    assert layer.embedding_size == 2 + 1 + 7
+    ids = np.array([[3, 1, 2, 5, 4, 0], [7, 0, 1, 0, 0, 0]])
+    found = layer(Tensor(ids)).numpy()
+    for row, letters in zip(found, ([2, 5, 4], [1]), strict=True):
+        ys = spelling(character(Sequences.from_list([letters]))).data.numpy()
+        np.testing.assert_allclose(row[3:], np.concatenate([ys[-1, :3], ys[0, 3:]]), rtol=1e-5)
+    with pytest.raises(ConfigError, match="does not say which of its features read backward"):
+        TokenFeatures(word, case, character, Convolution(2, 3), pooling="ends")

@@ -95,6 +95,25 @@ DESCRIBED: dict[tuple[str, str], list[dict[str, Any]]] = {
     ("layer", "variational-dropout"): [
         {"cases": [{"p": 0.5}], "inputs": 3, "context": "position", "reference": lambda layer, xs: xs}
     ],
+    ("layer", "highway"): [
+        {"cases": [{"size": 3}], "inputs": 3, "context": "position"},
+        {"cases": [lambda: nn.Highway(3, Recurrent(GRU(3, 3)))], "inputs": 3, "context": "past"},
+    ],
+    ("layer", "concatenate"): [
+        {
+            "cases": [lambda: nn.Concatenate(nn.Sequential(), Recurrent(GRU(3, 2)))],
+            "inputs": 3,
+            "context": "past",
+        }
+    ],
+    ("layer", "convolution"): [
+        {"cases": [{"input_size": 3, "output_size": 2}, (2, 3, 4)], "context": "both"},
+        {"cases": [{"input_size": 3, "output_size": 2, "causal": True}], "context": "past"},
+    ],
+    ("layer", "multi-head-attention"): [
+        {"cases": [{"size": 4, "heads": 2}], "context": "both"},
+        {"cases": [{"size": 4, "heads": 2, "causal": True}], "context": "past"},
+    ],
     ("layer", "embedding-dropout"): [
         {
             "cases": [lambda: nn.EmbeddingDropout(nn.Embedding(6, 2), 0.3)],
@@ -131,6 +150,16 @@ DESCRIBED: dict[tuple[str, str], list[dict[str, Any]]] = {
                     nn.Embedding(5, 2),
                     Recurrent(GRU(2, 3)),
                     pooling="last",
+                ),
+                lambda: nn.TokenFeatures(
+                    nn.Embedding(6, 2),
+                    nn.Embedding(4, 1),
+                    nn.Embedding(5, 2),
+                    Bidirectional(LSTM(2, 3), LSTM(2, 3)),
+                    pooling="ends",
+                ),
+                lambda: nn.TokenFeatures(
+                    nn.Embedding(6, 2), nn.Embedding(4, 1), nn.Embedding(5, 2), nn.Convolution(2, 3)
                 ),
             ],
             "inputs": spelled,

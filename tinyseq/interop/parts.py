@@ -247,11 +247,12 @@ class Parts:
         character = self.part(module.character, f"{path}_character", like[:, 2])
         spelling = self.part(module.spelling, f"{path}_spelling", character.gives)
         start = spelling.start.format(batch="sizes[0]") or "()"
+        ends = f", {module.spelling.ends!r}" if module.pooling == "ends" else ""
         lines = [
             "letters, sizes, order = pack(character_words(ids[:, 2:]), (), ids=True)",
             f"state = {start}",
             f"spelled, _ = {spelling.call(f'{character.name}(letters)')}",
-            f"spelled = pool_{module.pooling}(spelled, sizes)[np.argsort(order)]",
+            f"spelled = pool_{module.pooling}(spelled, sizes{ends})[np.argsort(order)]",
             f"return np.concatenate([{word.name}(ids[:, 0]), {case.name}(ids[:, 1]), spelled], axis=1)",
         ]
         text = f"{path}: what a token is, how it is capitalised, and how it is spelled."

@@ -1,6 +1,8 @@
 """Parameters, Modules, initial values, and the layers that work on each position by itself."""
 
 from tinyseq.nn import init as init
+from tinyseq.nn.combine import Concatenate as Concatenate
+from tinyseq.nn.combine import Highway as Highway
 from tinyseq.nn.features import TokenFeatures as TokenFeatures
 from tinyseq.nn.features import WordDropout as WordDropout
 from tinyseq.nn.layers import Dropout as Dropout
@@ -16,3 +18,5 @@ from tinyseq.nn.module import Parameter as Parameter
 from tinyseq.nn.regularize import EmbeddingDropout as EmbeddingDropout
 from tinyseq.nn.regularize import VariationalDropout as VariationalDropout
 from tinyseq.nn.summary import summary as summary
+from tinyseq.nn.windows import Convolution as Convolution
+from tinyseq.nn.windows import MultiHeadAttention as MultiHeadAttention

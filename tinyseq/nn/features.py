@@ -8,6 +8,7 @@ from tinyseq import ops, random
 from tinyseq.backend import backend_of
 from tinyseq.engine import Tensor, make_tensor
 from tinyseq.errors import ConfigError, DataError, ShapeError
+from tinyseq.nn.ends import at_ends
 from tinyseq.nn.layers import Embedding, Sequential, positionwise
 from tinyseq.nn.module import Module
 from tinyseq.sequences import Sequences
@@ -54,9 +55,10 @@ class TokenFeatures(Module):
     """What a token is, how it is capitalised and how it is spelled, side by side: its three vectors in one.
 
     The characters of each token are a sequence of their own: their embeddings go through `spelling`, a layer
-    such as Recurrent (none by default), and are pooled; without `character` the word and its capitalisation
-    are all. Sources: Collobert et al. (2011), section 3.2, for
-    capitalisation; Lample et al. (2016), section 4.1, for a recurrence over characters.
+    such as Recurrent or Convolution (none by default), and are pooled; without `character` the word and its
+    capitalisation are all. Sources: Collobert et al. (2011), section 3.2, for capitalisation; Lample et al.
+    (2016), section 4.1, for both directions over characters, pooled at their "ends"; Ma and Hovy (2016),
+    section 2.1, for a convolution, pooled by "max".
     """
 
     def __init__(
@@ -66,10 +68,12 @@ class TokenFeatures(Module):
         character: Embedding | None = None,
         spelling: Module | None = None,
         *,
-        pooling: Literal["last", "mean", "max"] = "max",
+        pooling: Literal["last", "ends", "mean", "max"] = "max",
     ) -> None:
-        if pooling not in POOLINGS:
-            raise ConfigError(f"TokenFeatures has no pooling {pooling!r}; choose from {', '.join(POOLINGS)}.")
+        if pooling not in (*POOLINGS, "ends"):
+            raise ConfigError(
+                f"TokenFeatures has no pooling {pooling!r}; choose from {', '.join(POOLINGS)}, ends."
+            )
         self.word = word
         self.case = case
         self.character = character
@@ -78,6 +82,11 @@ class TokenFeatures(Module):
         layer: Any = Sequential() if spelling is None else spelling
         self.spelling: Any = layer.as_layer() if hasattr(layer, "as_layer") else layer  # a Cell is run
         self.pooling = pooling
+        if pooling == "ends" and getattr(self.spelling, "ends", None) is None:
+            raise ConfigError(
+                f'TokenFeatures(pooling="ends"): {type(self.spelling).__name__} does not say which of its '
+                'features read backward; choose "max" or "mean".'
+            )
         spelled = 0 if character is None else getattr(self.spelling, "output_size", character.embedding_size)
         self.embedding_size = word.embedding_size + case.embedding_size + spelled
 
@@ -114,4 +123,7 @@ class TokenFeatures(Module):
         # A word ends with its last character that is not 0; one without characters is a 0.
         lengths = (np.arange(1, characters.shape[1] + 1) * (characters.numpy() != 0)).max(1).clip(1).tolist()
         embedded = self.character(Sequences.from_padded(characters, lengths))  # type: ignore[misc]
-        return POOLINGS[self.pooling](self.spelling(embedded))
+        spelled = self.spelling(embedded)
+        if self.pooling == "ends":
+            return at_ends(spelled, self.spelling.ends)
+        return POOLINGS[self.pooling](spelled)

@@ -5,6 +5,7 @@ from typing import Any
 
 from tinyseq.engine import Tensor, no_grad
 from tinyseq.errors import ConfigError
+from tinyseq.nn.combine import Concatenate, Highway
 from tinyseq.nn.layers import Embedding, Residual, Sequential
 from tinyseq.nn.module import Module
 from tinyseq.sequences import Sequences, stream
@@ -36,6 +37,11 @@ def _width_after(module: Any, width: int | None, what: str) -> int | None:
         return width
     if isinstance(module, Residual):
         return _width_after(module.layer, width, what)
+    if isinstance(module, Concatenate):
+        widths = [_width_after(layer, width, what) for layer in module.layers]
+        return None if None in widths else sum(w for w in widths if w)
+    if isinstance(module, Highway) and module.layer is not None:
+        _width_after(module.layer, width, what)
     takes = _size(module, "input_size")
     if None not in (takes, width) and takes != width:
         error = ConfigError(

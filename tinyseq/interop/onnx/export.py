@@ -232,6 +232,10 @@ class _Export:
         carried, graph.states = graph.states, None  # every token is spelled anew
         spelled = self.part(module.spelling, character, f"{path}.spelling")
         graph.states = carried
+        if module.pooling == "ends":
+            raise ConfigError(
+                f'{path} pools at the "ends" of words, which no export to ONNX writes: use "max".'
+            )
         vector = pooled(graph, spelled, module.pooling, 1)
         tokens = graph.node("Shape", x.name, start=0, end=2)
         shape = graph.node("Concat", tokens, ints(*spelled.shape), axis=0)
