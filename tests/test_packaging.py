@@ -117,3 +117,18 @@ def test_the_readme_of_a_package_has_links_that_lead_somewhere_from_elsewhere(tm
         assert (ROOT / path).is_file()
     assert all(link.startswith("https://") for link in links)
     assert re.sub(rf"{source}/(blob|raw)/main/", "", text) == (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_a_source_distribution_can_be_built_from(tmp_path):
+    code = f"""
+import os, sys, tarfile
+from hatchling.build import build_sdist, prepare_metadata_for_build_wheel
+folder = {str(tmp_path)!r}
+name = build_sdist(folder)
+tarfile.open(os.path.join(folder, name)).extractall(folder, filter="data")
+os.chdir(os.path.join(folder, name.removesuffix(".tar.gz")))
+print(prepare_metadata_for_build_wheel(folder))
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / done.stdout.split()[-1] / "METADATA").is_file()
