@@ -1,8 +1,9 @@
 """Backends, Hypothesis profiles and fixtures for every test.
 
-`TINYSEQ_TEST_BACKENDS` is `numpy` (the default), `cupy` or `numpy,cupy`. CuPy runs on the GPU if there is
-one, else on cpucuda's CPU device (cpucuda/README.md). There, `NVRTC_ALL=1` also hands every kernel that the
-session generated to NVIDIA's compiler.
+`TINYSEQ_TEST_BACKENDS` is `numpy` (the default), `cupy` or `numpy,cupy`; `pytest -m gpu` chooses `cupy`, and
+of the tests those that use it. CuPy runs on the GPU if there is one, else on cpucuda's CPU device
+(cpucuda/README.md). There, `NVRTC_ALL=1` also hands every kernel that the session generated to NVIDIA's
+compiler.
 
 pytest imports test files by path (`--import-mode=importlib`), so nothing beside them is importable by
 accident; `cpucuda` alone is made so here.
@@ -113,7 +114,9 @@ def wants_nvrtc() -> bool:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    chosen = chosen_backends(os.environ.get(VARIABLE, "numpy"))
+    config.addinivalue_line("markers", "gpu: runs on CuPy; `-m gpu` runs all of these, and nothing else")
+    default = "cupy" if config.getoption("markexpr") == "gpu" else "numpy"
+    chosen = chosen_backends(os.environ.get(VARIABLE, default))
     config.stash[CHOSEN] = chosen
     config.stash[CPU_DEVICE] = "cupy" in chosen and prepare_cupy()
     if wants_nvrtc() and not cpucuda.nvrtc_installed():
@@ -140,6 +143,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
         names = set(getattr(item, "fixturenames", ()))
+        parameters = getattr(getattr(item, "callspec", None), "params", {})
+        if names & NEEDS_CUPY or parameters.get("backend") == "cupy":
+            item.add_marker(pytest.mark.gpu)
         if names & NEEDS_CUPY and "cupy" not in config.stash[CHOSEN]:
             item.add_marker(pytest.mark.skip(reason=f"needs CuPy: set {VARIABLE}=cupy"))
         elif names & NEEDS_CPU_DEVICE and not config.stash[CPU_DEVICE]:

@@ -86,7 +86,7 @@ def test_cpu_device_not_possible(conftest, monkeypatch):
     assert conftest.prepare_cupy() is False
 
 
-def run_sample(folder: Path, backends: str) -> subprocess.CompletedProcess[str]:
+def run_sample(folder: Path, backends: str, *more: str) -> subprocess.CompletedProcess[str]:
     shutil.copy(TESTS / "conftest.py", folder)
     (folder / "cpucuda").symlink_to(TESTS / "cpucuda")
     (folder / "test_sample.py").write_text(SAMPLE)
@@ -99,8 +99,11 @@ def run_sample(folder: Path, backends: str) -> subprocess.CompletedProcess[str]:
         "--import-mode=importlib",
         "-rs",
         str(folder),
+        *more,
     ]
     environment = {**os.environ, "TINYSEQ_TEST_BACKENDS": backends, "NVRTC_ALL": "0"}
+    if not backends:
+        del environment["TINYSEQ_TEST_BACKENDS"]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
 
 
@@ -110,6 +113,14 @@ def test_a_session_on_numpy(tmp_path):
     assert "SKIPPED [2] test_sample.py: needs CuPy: set TINYSEQ_TEST_BACKENDS=cupy" in done.stdout
     assert "rng would go on from one example to the next: draw a seed" in done.stdout
     assert "5 passed, 2 skipped, 1 error" in done.stdout
+
+
+@pytest.mark.usefixtures("cupy")
+def test_a_session_of_all_that_runs_on_cupy(tmp_path):
+    done = run_sample(tmp_path, "", "-m", "gpu")
+    assert "tinyseq backends: cupy" in done.stdout
+    assert "4 deselected" in done.stdout  # those that use no backend
+    assert "test_backend[cupy]" in done.stdout
 
 
 def test_a_session_on_a_backend_that_is_not_there(tmp_path):

@@ -199,6 +199,7 @@ def test_help_and_version(command, refused):
         "replay",
         "sweep",
         "plugins",
+        "devices",
     ]
     assert re.findall(r"^    (\S+) ", out, re.M) == commands
     for name in commands:

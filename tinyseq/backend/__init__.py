@@ -33,6 +33,8 @@ class Backend(Protocol):
     def zeros(self, shape: tuple[int, ...], dtype: Any) -> Array: ...
     def to_numpy(self, array: Array) -> np.ndarray[Any, Any]: ...
     def synchronize(self) -> None: ...
+    def devices(self) -> list[str]: ...
+    def select(self, device: int) -> int: ...
 
 
 # Type of an array -> the words of its library. Filled when a backend is first loaded, and by the tracer.
@@ -78,14 +80,16 @@ class use:
     """Make new arrays with this backend: `use("cupy")` from now on, or `with use("cupy"):` for a while.
 
     From now on means in threads, too, such as those that load batches or serve requests; `with` is for the
-    thread (or the task) that says it. Raises BackendError, in one sentence, where the backend is unknown or
-    cannot run.
+    thread (or the task) that says it. With several GPUs `device` is the number of one, for this thread.
+    Raises BackendError, in one sentence, where the backend or the device is unknown or cannot run.
     """
 
     everywhere: Backend | None = None  # in threads that say nothing of their own
 
-    def __init__(self, name: str) -> None:
-        self._token = _current.set(backend(name))
+    def __init__(self, name: str, device: int | None = None) -> None:
+        chosen = backend(name)
+        self._device = None if device is None else chosen.select(device)
+        self._token = _current.set(chosen)
         self._before, use.everywhere = use.everywhere, backend(name)
 
     def __enter__(self) -> Backend:
@@ -95,6 +99,8 @@ class use:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._device is not None:
+            _current.get().select(self._device)
         _current.reset(self._token)
 
 

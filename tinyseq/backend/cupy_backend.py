@@ -51,6 +51,28 @@ class CupyBackend:
         """A copy in host memory; waits for the device."""
         return np.asarray(cupy.asnumpy(array))
 
+    def devices(self) -> list[str]:
+        """What each GPU is, and how much of its memory is free."""
+        found = []
+        for number in range(cupy.cuda.runtime.getDeviceCount()):
+            with cupy.cuda.Device(number):
+                about = cupy.cuda.runtime.getDeviceProperties(number)
+                free, total = cupy.cuda.runtime.memGetInfo()
+            name = about["name"].decode() if isinstance(about["name"], bytes) else about["name"]
+            memory = f"{free / 2**30:.1f} of {total / 2**30:.1f} GiB free"
+            found.append(f"{name}, compute capability {about['major']}.{about['minor']}, {memory}")
+        return found
+
+    def select(self, device: int) -> int:
+        """Make new arrays on this GPU, in this thread; gives the number of the one before."""
+        count, before = cupy.cuda.runtime.getDeviceCount(), cupy.cuda.runtime.getDevice()
+        if not 0 <= device < count:
+            raise BackendError(
+                f"There is no GPU {device}; CuPy sees {count}, from 0 on: `tinyseq devices` lists them."
+            )
+        cupy.cuda.Device(device).use()
+        return int(before)
+
     def synchronize(self) -> None:
         """Wait until the device has done all that was asked of it."""
         cupy.cuda.get_current_stream().synchronize()

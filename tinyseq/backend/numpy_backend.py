@@ -6,6 +6,7 @@ import numpy as np
 
 from tinyseq.backend.error_function import erf
 from tinyseq.backend.words import array_words
+from tinyseq.errors import BackendError
 
 MANY = 4000  # numbers for each row of the result, from which a call for each row pays
 
@@ -64,6 +65,16 @@ class NumpyBackend:
     def to_numpy(self, array: Any) -> np.ndarray[Any, Any]:
         """The same values in host memory."""
         return np.asarray(array)
+
+    def devices(self) -> list[str]:
+        """The CPU alone."""
+        return ["the CPU"]
+
+    def select(self, device: int) -> int:
+        """Refused, but for the CPU itself, number 0."""
+        if device != 0:
+            raise BackendError(f"NumPy computes on the CPU, device 0; there is no device {device}.")
+        return 0
 
     def synchronize(self) -> None:
         """Wait until the device is done: NumPy always is."""

@@ -265,6 +265,14 @@ class TraceBackend:
         """Refused: there are no numbers."""
         return float(array)
 
+    def devices(self) -> list[str]:
+        """None: nothing runs."""
+        return []
+
+    def select(self, device: int) -> int:
+        """There is nothing to select from."""
+        return device
+
     def synchronize(self) -> None:
         """Nothing runs, so nothing is awaited."""
 

@@ -8,6 +8,7 @@ from io import TextIOWrapper
 import tinyseq
 from tinyseq.cli import (
     demo,
+    devices,
     evaluate,
     export,
     inspect,
@@ -35,7 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if args.run is not train.train and begun_by_launcher():
             raise ConfigError("mpirun began several processes: only tinyseq train has work for them.")
-        code = args.run(args)  # None where all is well
+        with devices.computing_with(getattr(args, "backend", None)):
+            code = args.run(args)  # None where all is well
         sys.stdout.flush()
     except TinyseqError as error:
         return _say(f"tinyseq: {error}", WRONG)
@@ -60,8 +62,12 @@ def parser() -> Parser:
     top.add_argument("--version", action="version", version=f"tinyseq {tinyseq.__version__}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     trained = (predict, evaluate, inspect, export, replay)
-    for command in (demo, run, train_lm, sample, train, *trained, sweep, plugins):
+    for command in (demo, run, train_lm, sample, train, *trained, sweep, plugins, devices):
         command.add_parser(commands)
+    where = "where to compute (default: the environment's TINYSEQ_BACKEND, or numpy)"
+    for name, its in commands.choices.items():
+        if name not in ("plugins", "devices", "check"):
+            its.add_argument("--backend", choices=["numpy", "cupy"], help=where)
     return top
 
 

@@ -11,6 +11,7 @@ from tinyseq import random
 from tinyseq.cli import labelled, starter
 from tinyseq.cli.arguments import WRONG, Formatter
 from tinyseq.cli.console import epoch_printer, show_table
+from tinyseq.cli.devices import computing_with
 from tinyseq.cli.language_model import Corpus, saved_notes, trainer_of
 from tinyseq.cli.processes import processes_begun
 from tinyseq.cli.run import option
@@ -114,9 +115,10 @@ def train_file(
 ) -> Trainer:
     """Train what `args.file` describes, with `args.resume` from its checkpoint; gives the Trainer."""
     run = read_run(args.file)
-    if isinstance(run.data, Labelled):
-        return _train_labelled(args, run, run.data, processes, after_epoch)
-    return _train_text(args, run, run.data, processes, after_epoch)
+    with computing_with(None if getattr(args, "backend", None) else run.training.backend):
+        if isinstance(run.data, Labelled):
+            return _train_labelled(args, run, run.data, processes, after_epoch)
+        return _train_text(args, run, run.data, processes, after_epoch)
 
 
 def _train_text(

@@ -138,6 +138,7 @@ class Training:
     monitor: str = "loss"
     patience: Annotated[int, between(1)] | None = None
     directory: str | None = None
+    backend: Literal["numpy", "cupy"] | None = None  # by default the one in use
 
 
 def options(
