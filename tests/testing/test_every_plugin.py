@@ -43,6 +43,11 @@ NAMES = ("O", "B-X", "I-X", "B-Y", "I-Y")
 SIZES: dict[str, Any] = {"input_size": 3, "hidden_size": 5}
 ONE_UNIT: dict[str, Any] = {"input_size": 2, "hidden_size": 1}
 
+
+def some_ids(layer: Any, rng: np.random.Generator, rows: int) -> np.ndarray:
+    return rng.integers(0, 6, rows)
+
+
 # What each component is tried on: every offer of tinyseq's own entry points, by kind and name.
 DESCRIBED: dict[tuple[str, str], list[dict[str, Any]]] = {
     ("cell", "rnn"): [
@@ -114,6 +119,7 @@ DESCRIBED: dict[tuple[str, str], list[dict[str, Any]]] = {
         {"cases": [{"size": 4, "heads": 2}], "context": "both"},
         {"cases": [{"size": 4, "heads": 2, "causal": True}], "context": "past"},
     ],
+    ("layer", "word-dropout"): [{"cases": [{"p": 0.5}], "inputs": some_ids, "context": "position"}],
     ("layer", "embedding-dropout"): [
         {
             "cases": [lambda: nn.EmbeddingDropout(nn.Embedding(6, 2), 0.3)],
