@@ -1,5 +1,6 @@
 """From a configuration to components; all mistakes are told at once, each with its place."""
 
+import functools
 import inspect
 from typing import Any, NamedTuple
 
@@ -113,6 +114,8 @@ class _Assembly:
         except PluginError as error:
             return self.fail((*path, "class"), str(error), is_plugin=True)
         title = f"{entry.kind.name} {entry.name!r}"
+        if entry.kind.name == "initializer" and given:
+            return self.with_options(title, plugin, given, path)
         if not (inspect.isclass(plugin) and entry.kind.base):
             return self.fail(path, f"{title} is a function: give its name as a string.")
         if not path:
@@ -128,6 +131,19 @@ class _Assembly:
             part = getattr(error, "part", None)  # its line is nearer than that of the whole
             place = (*path, part) if part in given else path
             return self.fail(place, f"{title} cannot be made: {clip(said)}")
+
+    def with_options(self, title: str, plugin: Any, given: dict[str, Any], path: Path) -> Any:
+        """An initialiser with options: `{ class = "uniform", low = -0.5, high = 0.5 }`."""
+        known = [name for name in inspect.signature(plugin).parameters if name not in ("shape", "dtype")]
+        for name in given:
+            if name not in known:
+                takes = ", ".join(known) or "none"
+                self.fail(
+                    (*path, name),
+                    f"{title} has no option {brief(name)}.{near(name, known)} Its options: {takes}.",
+                )
+        whole = self._whole(list(given.values())) is not FAILED and set(given) <= set(known)
+        return functools.partial(plugin, **given) if whole else FAILED
 
     def check_arguments(self, title: str, plugin: type, given: dict[str, Any], path: Path) -> None:
         parameters = {parameter.name: parameter for parameter in constructor_parameters(plugin)}

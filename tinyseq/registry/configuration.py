@@ -6,6 +6,7 @@ The keys beside the arguments are Python keywords, which no parameter can have a
 name and version, `from` the package and its release; `{"is": "embed"}` is the component at that path again.
 """
 
+import functools
 import inspect
 import math
 from typing import Any
@@ -64,6 +65,8 @@ class _Encoder:
             return [self.value(item, cls, f"{path}.{i}", depth + 1) for i, item in enumerate(value)]
         if isinstance(value, dict) and all(isinstance(key, str) and key not in RESERVED for key in value):
             return {key: self.value(item, cls, f"{path}.{key}", depth + 1) for key, item in value.items()}
+        if isinstance(value, functools.partial) and not value.args and is_initializer(value.func):
+            return self.options(value, cls, path, depth)
         if isinstance(value, np.bool_ | np.integer | np.floating):
             value = value.item()
         if (
@@ -76,6 +79,21 @@ class _Encoder:
             f"{cls.__qualname__} was given {path}={brief(value)}, which a configuration cannot hold: "
             f"{_advice(value)}"
         )
+
+    def options(self, value: Any, cls: type, path: str, depth: int) -> dict[str, Any]:
+        """An initialiser with options, functools.partial(uniform, low=-1, high=1)."""
+        entry = entry_of(value.func)
+        assert entry is not None
+        options = {
+            key: self.value(item, cls, f"{path}.{key}", depth + 1) for key, item in value.keywords.items()
+        }
+        return {"class": f"{entry.kind.name}:{entry.name}@1", "from": entry.origin, **options}
+
+
+def is_initializer(function: Any) -> bool:
+    """Whether a function is registered as an initialiser."""
+    entry = entry_of(function)
+    return entry is not None and entry.kind.name == "initializer"
 
 
 def arguments(component: Module) -> dict[str, Any]:
