@@ -160,3 +160,17 @@ def test_the_state_and_the_best_parameters_are_taken_up_again(tmp_path):
     resumed.restore_best()
     for name, array in resumed.model.state_dict().items():
         np.testing.assert_array_equal(array, best[name])
+
+
+def test_a_model_that_can_never_be_saved_is_told_before_the_first_epoch(tmp_path):
+    class Mine(tinyseq.nn.Module):
+        def forward(self, xs):
+            return xs
+
+    encoder = tinyseq.nn.Sequential(Mine(), tinyseq.Recurrent(tinyseq.cells["gru"](4, 4)))
+    model = tinyseq.nn.SequenceModel(tinyseq.nn.Embedding(9, 4), encoder, tinyseq.heads["classifier"](4, 2))
+    batches = [(tinyseq.Sequences.from_list([[1, 2], [3]]), np.array([0, 1]))]
+    trainer = Trainer(model, tinyseq.optim.SGD(model, lr=0.1), directory=tmp_path, bars=False)
+    with pytest.warns(UserWarning, match=r"tinyseq.save will refuse it: .*Mine has no registered name"):
+        trainer.fit(batches, epochs=1)
+    assert len(trainer.history) == 1

@@ -1,16 +1,29 @@
-"""Whether a model that predicts what comes next reads it beforehand, found out by trying."""
+"""What is wrong with a model before it is trained: it reads what it predicts, or cannot be saved."""
 
+import warnings
 from typing import Any
 
 import numpy as np
 
 from tinyseq import random
 from tinyseq.engine import higher_order, no_grad
-from tinyseq.errors import ConfigError, DataError
+from tinyseq.errors import ConfigError, DataError, PluginError
 from tinyseq.nn import SequenceModel
+from tinyseq.registry import config
 from tinyseq.sequences import Sequences
 
 STEPS = 16
+
+
+def warn_if_never_saved(model: Any) -> None:
+    """Warn of a SequenceModel that can be trained, but has a part that no model file can hold."""
+    if isinstance(model, SequenceModel):
+        try:
+            config(model)
+        except (ConfigError, PluginError) as error:
+            warnings.warn(
+                f"The checkpoints of this model go on, but tinyseq.save will refuse it: {error}", stacklevel=5
+            )
 
 
 def refuse_sight_ahead(model: Any, batch: Any) -> None:

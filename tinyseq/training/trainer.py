@@ -13,7 +13,7 @@ from tinyseq.processes import Processes, Team
 from tinyseq.scan.state import detach, flatten
 from tinyseq.training.agreement import refuse_inseparable, require_same_run, require_same_weights
 from tinyseq.training.bars import bar, compilation_shown
-from tinyseq.training.causality import refuse_sight_ahead
+from tinyseq.training.causality import refuse_sight_ahead, warn_if_never_saved
 from tinyseq.training.checkpoints import Arrays, prepare, resume_run, save_run
 from tinyseq.training.cuts import Place, in_groups, located, placed, rest_of_epoch, scale_gradients
 from tinyseq.training.interrupts import Interrupts, Stopped, deferred_interrupts
@@ -337,6 +337,8 @@ class Trainer:
                 f"{self.directory} holds the checkpoint of a run: go on with it by resume(), or choose "
                 "another directory."
             )
+        if self.directory is not None:
+            warn_if_never_saved(self.model)
         self.save()
         self._begun = True
 
