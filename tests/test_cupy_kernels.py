@@ -1,8 +1,10 @@
 """What CuPy computes in one kernel, against the formulas that NumPy runs; what a training step costs."""
 
+import json
 from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -111,3 +113,17 @@ def test_a_training_step_of_a_character_model(
         assert counted["gemm"] == 7
         assert counted["sync"] == 2  # the Trainer asks for the loss, and for the norm
         assert counted["malloc"] == 0
+
+
+@pytest.mark.usefixtures("cupy")
+def test_the_benchmark_runs_and_writes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tests.benchmarks import gpu
+
+    monkeypatch.setenv("TINYSEQ_EMITTER", "numpy")  # which the benchmark changes
+    gpu.main(["--quick", "--json", str(tmp_path / "figures.json")])
+    rows = json.loads((tmp_path / "figures.json").read_text())["milliseconds"]
+    assert [row["cell"] for row in rows] == [cell for cell in gpu.CELLS for _ in range(2)]
+    assert all(row["kernels"] > 0 and row["calls"] > 0 for row in rows)
+    assert "lstm  dense" in capsys.readouterr().out
