@@ -53,6 +53,12 @@ def parts_of(data: Labelled, folder: Path) -> Parts:
         task.batches(part, data.batch, places) if part else None
         for part, places in zip((train, valid), numbers, strict=True)
     )
+    if kept is None and (data.valid is not None or data.valid_fraction > 0):
+        raise DataError(
+            f"{folder / (data.valid or data.train)}: there is nothing to validate on, as none of "
+            f"{len(valid)} examples kept for it can be used: give more of them, or valid_fraction = 0.0 and "
+            'monitor = "loss".'
+        )
     return Parts(task, batches, kept, train, valid)
 
 
