@@ -44,10 +44,19 @@ def test_a_wide_search_finds_all_labels_and_their_probabilities(
     expected = over_all_paths(log_p, blank)
     found = prefix_search(log_p, blank=blank, width=classes**steps * 2)
     probabilities = {tuple(h.ids.tolist()): math.exp(h.score) for h in found}
-    assert {read for read, p in probabilities.items() if p > 0} == set(expected)
+    assert set(probabilities) == set(expected)
     for read, p in expected.items():
         assert probabilities[read] == pytest.approx(p, rel=1e-10)
     assert [h.score for h in found] == sorted((h.score for h in found), reverse=True)
+
+
+def test_what_no_path_reads_is_no_hypothesis() -> None:
+    p = np.array([[0.0, 1.0, 0.0], [0.5, 0.5, 0.0], [0.0, 0.5, 0.5]])
+    log_p = np.where(p > 0, np.log(np.maximum(p, 0.5)), -np.inf)
+    found = prefix_search(log_p, blank=0, width=99)
+    assert {tuple(h.ids.tolist()): pytest.approx(math.exp(h.score)) for h in found} == {
+        read: p for read, p in over_all_paths(log_p, 0).items() if p > 0
+    }
 
 
 @given(seed=st.integers(0, 2**31), width=st.integers(1, 3))

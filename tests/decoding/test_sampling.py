@@ -69,7 +69,8 @@ def test_greedy_limits(scores: list[float], seed: int) -> None:
     best = int(np.argmax(scores))
     assert choose(np.array(scores), rng, temperature=0) == best
     assert choose(np.array(scores), rng, top_k=1) == best
-    assert scores[choose(np.array(scores), rng, temperature=1e-300)] == scores[best]
+    for near_zero in (1e-300, 5e-324):
+        assert scores[choose(np.array(scores), rng, temperature=near_zero)] == scores[best]
 
 
 @given(size=st.integers(1, 8), k=st.integers(1, 10), seed=st.integers(0, 2**32 - 1), ties=st.booleans())
@@ -145,6 +146,7 @@ def test_the_mode_of_every_module_is_as_before() -> None:
         ([1], -1, {}, ConfigError, "cannot draw -1 tokens"),
         ([1], 1, {"temperature": -0.1}, ConfigError, "temperature is finite and 0 .* not -0.1"),
         ([1], 1, {"temperature": float("nan")}, ConfigError, "not nan"),
+        ([1], 1, {"temperature": "1"}, ConfigError, "not '1'"),
         ([1], 1, {"top_k": 0}, ConfigError, "top_k keeps 1 or more of the classes, not 0"),
     ],
 )

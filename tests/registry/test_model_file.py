@@ -160,7 +160,9 @@ def test_a_component_of_another_version_is_refused(install, source, path, tmp_pa
 
 def test_what_is_no_model_file_is_refused(model, path, tmp_path):
     assert refusal(tmp_path / "none") == f"There is no file {tmp_path / 'none'}."
-    assert "There is no file" in refusal(tmp_path)
+    assert refusal(tmp_path).endswith("is a folder: name a file; it holds no .safetensors file.")
+    (tmp_path / "model.safetensors").touch()
+    assert refusal(tmp_path).endswith("it holds model.safetensors.")
     assert "There is no file a\0b" in refusal("a\0b")
     for content in b"", b"x", b"\0" * 8, b"\xff" * 100, struct.pack("<Q", 2**63) + b"{}", b"PK\x03\x04" * 99:
         path.write_bytes(content)

@@ -50,7 +50,7 @@ def prefix_search(log_p: Array, *, blank: int, width: int) -> list[Hypothesis]:
             for prefix in {**ends_blank, **ends_label}
         }
         likeliest = sorted(found, key=lambda prefix: -np.logaddexp(*found[prefix]))[:width]
-        alive = {prefix: found[prefix] for prefix in likeliest}
+        alive = {prefix: found[prefix] for prefix in likeliest if max(found[prefix]) > -np.inf}
     return [
         Hypothesis(np.array(prefix, np.int64), float(np.logaddexp(*parts))) for prefix, parts in alive.items()
     ]

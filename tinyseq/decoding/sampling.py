@@ -106,7 +106,8 @@ def choose(
         left_out = np.argsort(-scores, kind="stable")[top_k:]
         scores = scores.copy()
         scores[left_out] = -np.inf
-    cumulative = np.cumsum(np.exp((scores - top) / temperature))
+    with np.errstate(over="ignore"):  # a temperature near 0 leaves those that equal the top
+        cumulative = np.cumsum(np.exp((scores - top) / temperature))
     drawn = rng.random() * cumulative[-1]
     return int(np.searchsorted(cumulative[:-1], drawn, side="right"))
 
@@ -134,7 +135,8 @@ def check_excluded(name: str, exclude: Sequence[int], classes: int | None = None
 
 
 def _check_options(temperature: float, top_k: int | None) -> None:
-    if not 0 <= temperature < float("inf"):
-        raise ConfigError(f"temperature is finite and 0 (always the likeliest) or more, not {temperature}.")
+    is_number = isinstance(temperature, int | float | np.number)
+    if not is_number or not 0 <= temperature < float("inf"):
+        raise ConfigError(f"temperature is finite and 0 (always the likeliest) or more, not {temperature!r}.")
     if top_k is not None and not (is_whole(top_k) and top_k >= 1):
         raise ConfigError(f"top_k keeps 1 or more of the classes, not {top_k!r}; None keeps all.")

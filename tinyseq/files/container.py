@@ -131,6 +131,10 @@ def open_container(path: str | os.PathLike[str], *, verify: bool = True) -> Iter
 def check_header(path: Path) -> None:
     """Refuse a header that is not there, or that would take memory without bounds."""
     if not os.path.isfile(path):  # pathlib raises for names that no file system holds
+        if os.path.isdir(path):
+            files = sorted(file.name for file in Path(path).glob("*.safetensors"))
+            inside = " or ".join(files) or "no .safetensors file"
+            raise DataError(f"{path} is a folder: name a file; it holds {inside}.")
         raise DataError(f"There is no file {path}.")
     try:
         with open(path, "rb") as file:

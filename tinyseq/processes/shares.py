@@ -46,6 +46,8 @@ def count_of(batch: Any) -> int:
 
 def fingerprint(batch: Any) -> int:
     """A number that tells batches apart, of host data; data on a device are told apart by shape alone."""
+    if isinstance(batch, dict):
+        return fingerprint([[str(key), value] for key, value in batch.items()])
     if isinstance(batch, tuple | list):
         return zlib.crc32(repr([fingerprint(part) for part in batch]).encode())
     if isinstance(batch, Sequences):
@@ -53,7 +55,10 @@ def fingerprint(batch: Any) -> int:
     array = batch.data if isinstance(batch, Tensor) else batch
     if isinstance(array, np.ndarray):
         return zlib.crc32(np.ascontiguousarray(array).tobytes(), zlib.crc32(repr(array.shape).encode()))
-    return zlib.crc32(repr(getattr(array, "shape", array)).encode())
+    known = getattr(
+        array, "shape", array if isinstance(array, str | bytes | int | float | None) else type(array)
+    )
+    return zlib.crc32(repr(known).encode())
 
 
 def merged_rows(parts: Sequence[list[Any]], size: int) -> list[np.ndarray[Any, Any]]:

@@ -15,6 +15,7 @@ from tinyseq.files.container import open_container, write_container
 from tinyseq.scan.state import flatten, rebuild
 from tinyseq.training.options import first_rates, keep_new_options
 from tinyseq.training.records import Progress
+from tinyseq.training.setup import frozen, refuse_other_judge, say_changes
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 
@@ -54,6 +55,9 @@ def save_run(trainer: Any, path: Path, carried: Sequence[Any]) -> None:
         "random": random.get_state(),
         "notes": trainer.notes,
         "options": trainer.options,
+        "setup": trainer.setup,
+        "mark": trainer.mark,
+        "frozen": frozen(trainer.model),
     }
     write_checkpoint(path, arrays, record)
 
@@ -66,8 +70,11 @@ def _others_of(state: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in state.items() if not isinstance(value, np.ndarray)}
 
 
-def resume_run(trainer: Any, path: Path) -> None:
-    """Make a Trainer what it was when `save_run` wrote `path`; after an error, nothing is changed."""
+def resume_run(trainer: Any, path: Path) -> int | None:
+    """Make a Trainer what it was when `save_run` wrote `path`; after an error, nothing is changed.
+
+    Returns the mark of the batch that was trained on last.
+    """
     arrays, record = read_checkpoint(path)
     parts = trainer.model, trainer.optimizer, trainer.schedule, trainer.average
     numbers = random.get_state()
@@ -86,10 +93,14 @@ def resume_run(trainer: Any, path: Path) -> None:
                 f"({type(error).__name__}: {error})."
             ) from error
         raise
+    mark: int | None = record.get("mark")
+    return mark
 
 
 def _take_up(trainer: Any, arrays: Arrays, record: dict[str, Any]) -> None:
     model, optimizer, schedule = trainer.model, trainer.optimizer, trainer.schedule
+    now, setup = trainer.setup, record.get("setup") or trainer.setup  # tinyseq 0.1 wrote none
+    refuse_other_judge(now, setup)
     model.load_state_dict(under("model", arrays))
     optimizer.load_state_dict(record["optimizer"] | under("optimizer", arrays))
     kept = record.get("average") or {}
@@ -98,11 +109,12 @@ def _take_up(trainer: Any, arrays: Arrays, record: dict[str, Any]) -> None:
         raise DataError(f"The checkpoint holds {have} of the Parameters, and the Trainer was made {made}.")
     if trainer.average is not None:
         trainer.average.load_state_dict(kept | under("average", arrays))
-    rates = first_rates(schedule)
+    rates, rate = first_rates(schedule), optimizer.lr
     if schedule is not None:
         if record["schedule"] is None:
             raise ConfigError(f"it has no schedule, so leave Trainer(schedule={schedule!r}) out.")
         schedule.load_state_dict(record["schedule"])
+        now, setup = now | {"lr": optimizer.lr}, setup | {"lr": rate}  # of functions without a name
     elif record["schedule"] is not None:
         warnings.warn(
             f"The run began with a schedule, and goes on without one, at a rate of {optimizer.lr:g}: "
@@ -118,6 +130,10 @@ def _take_up(trainer: Any, arrays: Arrays, record: dict[str, Any]) -> None:
         like = model.initial_state(len(carried["0"]))
         leaves = [_constant(carried[str(i)], leaf) for i, leaf in enumerate(flatten(like))]
         state = rebuild(like, iter(leaves))
+    say_changes(now, setup, stacklevel=5)
+    if now["frozen"] == setup["frozen"] and "frozen" in record:  # by then, as a function after an epoch may
+        for path, parameter in model.named_parameters():
+            parameter.requires_grad = path not in record["frozen"]
     random.set_state(record["random"])
     trainer.progress, trainer.state, trainer.best = progress, state, under("best", arrays) or None
 

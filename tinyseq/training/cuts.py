@@ -1,7 +1,8 @@
 """How an epoch's batches are cut: those that a resumed run has left, and groups that make one update."""
 
 import itertools
-from collections.abc import Iterable, Iterator
+import warnings
+from collections.abc import Iterable, Iterator, Sized
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -10,6 +11,7 @@ from tinyseq.data.batches import examples_named
 from tinyseq.engine import make_tensor
 from tinyseq.errors import DataError, TinyseqError
 from tinyseq.processes import Team
+from tinyseq.processes.shares import fingerprint
 from tinyseq.training.records import Progress
 
 
@@ -46,24 +48,43 @@ def located(place: Place | None, team: Team) -> Iterator[None]:
         raise
 
 
-def rest_of_epoch(batches: Iterable[Any], progress: Progress) -> Iterator[Any]:
+def rest_of_epoch(
+    batches: Iterable[Any], progress: Progress, mark: int | None, *, resumed: bool
+) -> Iterator[Any]:
     """The batches to come; those that were done are drawn again, from the same numbers, and skipped.
 
-    Raises DataError if there are fewer than were done.
+    Warns where the last of those has another mark, or a resumed run has other batches to an epoch. Raises
+    DataError if there are fewer than were done.
     """
-    done = progress.batch
+    done, before = progress.batch, progress.batches
+    progress.batches = len(batches) if isinstance(batches, Sized) else None
     if done == 0:
+        if resumed and before and progress.batches and before != progress.batches:
+            warnings.warn(
+                f"The run goes on with {progress.batches} batches to an epoch, not {before}: its data or "
+                "their batch size have changed.",
+                stacklevel=2,
+            )
         progress.random_at_epoch = random.get_state()
         return iter(batches)
     now = random.get_state()
     random.set_state(progress.random_at_epoch)
     rest = iter(batches)
-    skipped = sum(1 for _ in itertools.islice(rest, done))
+    skipped, last = 0, None
+    for batch in itertools.islice(rest, done):
+        skipped, last = skipped + 1, batch
     random.set_state(now)
     if skipped < done:
         raise DataError(
             f"The checkpoint stands after batch {done} of an epoch, and here an epoch has {skipped}: "
             "resume with the data and batch size of the run that wrote it."
+        )
+    if mark is not None and fingerprint(last) != mark:
+        warnings.warn(
+            f"Batch {done} of this epoch is not the one that the run was trained on: its data, their order "
+            "or batch size have changed, or batches draw numbers that are not of tinyseq.random. The rest "
+            "of the epoch may repeat some examples and leave out others.",
+            stacklevel=2,
         )
     return rest
 

@@ -124,6 +124,7 @@ class Progress:
     gradient_norm: Tally = field(default_factory=Tally)
     seconds: float = 0.0
     random_at_epoch: dict[str, Any] = field(default_factory=dict)  # from which the batches drew their order
+    batches: int | None = None  # in an epoch, where that is known before it ends
     history: "History" = field(default_factory=lambda: History())
 
     @property

@@ -10,6 +10,7 @@ from typing import Any
 from tinyseq.errors import ConfigError, DataError, NonFiniteError
 from tinyseq.optim import Average, Optimizer, ReduceOnPlateau, Schedule, clip_grad_norm
 from tinyseq.processes import Processes, Team
+from tinyseq.processes.shares import fingerprint
 from tinyseq.scan.state import detach, flatten
 from tinyseq.training.agreement import refuse_inseparable, require_same_run, require_same_weights
 from tinyseq.training.bars import bar, compilation_shown
@@ -22,6 +23,7 @@ from tinyseq.training.objectives import Objective, whole_sequences
 from tinyseq.training.options import options_of
 from tinyseq.training.receipts import write_receipt
 from tinyseq.training.records import Epoch, History, Progress, Step, Tally
+from tinyseq.training.setup import setup_of
 from tinyseq.training.validation import validated
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -98,10 +100,12 @@ class Trainer:
         self.progress = Progress()
         self.state: Any = None  # carried from batch to batch within an epoch
         self._begun = False
-        self.options = options_of(optimizer)  # as the run begins; a resumed one has to begin alike
+        self.options, self.setup = options_of(optimizer), setup_of(self)  # as the run begins
         self._places: Sequence[Place | None] = []  # of the batches of the next update
         self._tried = False  # on a batch: the model reads nothing that it is to predict
         self.best: Arrays | None = None
+        self._last: Any = None  # batch that was trained on
+        self._mark: int | None = None  # of that, from a checkpoint
         self._saved_at = time.monotonic()
         self._interrupts = Interrupts()
 
@@ -115,6 +119,11 @@ class Trainer:
     def history(self) -> History:
         """The finished epochs; printed, a table."""
         return self.progress.history
+
+    @property
+    def mark(self) -> int | None:
+        """A number that tells the batch that was trained on last from others."""
+        return self._mark if self._last is None else fingerprint(self._last)
 
     @property
     def out_of_patience(self) -> bool:
@@ -170,10 +179,12 @@ class Trainer:
         shown = bar(batches, f"epoch {progress.epoch + 1}", done=progress.batch, show=self.bars)
         with shown, compilation_shown(shown):
             before = time.perf_counter()
-            rest = placed(rest_of_epoch(batches, progress), batches, progress.batch)
+            drawn = rest_of_epoch(batches, progress, self.mark, resumed=self._last is None)
+            rest = placed(drawn, batches, progress.batch)
             for group in in_groups(rest, self.accumulate):
                 self._places = [place for _, place in group]
                 self.train_step(*(batch for batch, _ in group))
+                self._last = group[-1][0]
                 now = time.perf_counter()
                 progress.seconds += now - before
                 before = now
@@ -288,13 +299,13 @@ class Trainer:
     def resume(self) -> None:
         """Take everything up again where the directory's checkpoint left it; `fit` then goes on bit for bit.
 
-        Options that the optimizer was now made with, other than those of the run, stay, with a warning.
-        Raises DataError for a checkpoint that is missing, damaged, foreign, or of another model; then nothing
-        is changed.
+        What the Trainer and its parts are now made with, other than for the run, stays, with a warning.
+        Raises DataError for a checkpoint that is missing, damaged, foreign, of another model, or of a run
+        judged by something else; then nothing is changed.
         """
         if self.directory is None:
             raise ConfigError("resume() needs the directory of the run: Trainer(..., directory=...).")
-        resume_run(self, self.directory / CHECKPOINT)
+        self._mark, self._last = resume_run(self, self.directory / CHECKPOINT), None
         self._begun = True
 
     @property
