@@ -88,10 +88,15 @@ def drawn_by(source: Source) -> Iterator[None]:
 
 
 class ScanNoise:
-    """The numbers of one scan. Its first request takes one number, its key, from the process's generator."""
+    """The numbers of one scan. Its first request takes one number, its key, from the process's generator.
+
+    A scan inside another's step, such as a decoder's for each symbol, has the masks of the outer one: they
+    last as long as the outer sequences.
+    """
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
+        self._outer = _source.get()
         self._key: int | None = None
 
     def of(self, number: int, draw: Draw, time: int = 0) -> np.ndarray[Any, Any]:
@@ -115,6 +120,13 @@ class ScanNoise:
 
     def tensor(self, number: int, draw: Draw, like: Any, time: int = 0) -> Tensor:
         """The same as a constant on the backend of the array `like`."""
+        if self._outer is not None and draw.per != "step":
+            rows = make_tensor(backend_of(like).asarray(np.zeros((self._layout.batch, 1), np.float32)), None)
+            found = self._outer(draw, rows)
+            if draw.per == "scan" or self._layout.steps == 1:
+                return found
+            owners = backend_of(like).asarray(self._layout.owners)
+            return make_tensor(found.data.take(owners, axis=0), None)
         return make_tensor(backend_of(like).asarray(self.of(number, draw, time)), None)
 
 
@@ -141,7 +153,9 @@ class StepNoise(ScanNoise):
 
     def __call__(self, draw: Draw, x: Tensor) -> Tensor:
         size = self._rows.stop - self._rows.start
-        if draw.per != "scan" and x.shape[:1] != (size,):
+        if draw.per == "step" and x.shape[:1] != (size,):  # something else: it may be drawn at once
+            return make_tensor(backend_of(x.data).asarray(draw.numbers(random.generator(), x.shape)), None)
+        if draw.per == "sequence" and x.shape[:1] != (size,):
             raise no_rows(draw, x)
         key = self._number, draw
         self._number += 1

@@ -5,7 +5,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
-from tinyseq import ops
+from tinyseq import ops, random
 from tinyseq.contracts import Cell, Head, Loss, Metric
 from tinyseq.contracts.pairing import beside, check_id
 from tinyseq.decoding import Hypothesis, beam_search, write
@@ -63,6 +63,11 @@ class Decoder(Head):
 
     The cell takes the vector of a symbol, then the pooled vector if that is an input, then the context if it
     comes before: of its `input_size`, symbols have what these leave. Raises ConfigError if that is nothing.
+
+    In training the symbol before is, with the probability `scheduled_sampling`, not the right one but the one
+    that the decoder itself takes for the likeliest, so that it learns to go on from its own mistakes (Bengio
+    et al., 2015); these come from one pass over right symbols (Duckworth et al., 2019). Change the attribute
+    of that name as training goes on.
     """
 
     def __init__(
@@ -79,7 +84,13 @@ class Decoder(Head):
         dropout: float = 0.0,
         loss: Loss | None = None,
         max_length: int = 100,
+        scheduled_sampling: float = 0.0,
     ) -> None:
+        if not 0 <= scheduled_sampling <= 1:
+            raise ConfigError(
+                f"{type(self).__name__}(scheduled_sampling={scheduled_sampling!r}): it is a probability."
+            )
+        self.scheduled_sampling = scheduled_sampling
         self.input_size, self.vocabulary_size = input_size, vocabulary_size
         self.end, self.max_length = end, max_length
         self.asks_before = attention is not None and attend == "before"
@@ -110,7 +121,15 @@ class Decoder(Head):
     def scores(self, features: Any, targets: Any) -> Sequences:
         """Unnormalised scores (steps, vocabulary_size) of what follows the symbols before each target."""
         steps: Sequences = packed(targets)
-        return steps.with_data(self._scored(self._forced(self.read(features), steps)))
+        source = self.read(features)
+        if not self.training or self.scheduled_sampling == 0:
+            return steps.with_data(self._scored(self._forced(source, steps)))
+        with no_grad():
+            own = ops.argmax(self._scored(self._forced(source, steps)), axis=-1)
+        taken = random.generator().random(steps.layout.total) < self.scheduled_sampling
+        right, mine = (shifted(ids, self.end).data for ids in (steps, steps.with_data(own)))
+        before = ops.where(beside(right, taken), mine.astype(right.dtype), right)
+        return steps.with_data(self._scored(self._forced(source, steps, steps.with_data(before))))
 
     def alignments(self, features: Any, targets: Any) -> list[Array]:
         """How much each symbol of `targets` looked at each step that was read: (symbols, steps) for each.
@@ -207,10 +226,10 @@ class Decoder(Head):
         made: Carried = rebuild(carried, iter(ops.split(ops.tanh(self.bridge(summary)), cuts, axis=-1)))
         return made
 
-    def _forced(self, source: Source, targets: Sequences) -> Written:
-        """What is written at every step where the right symbols came before."""
+    def _forced(self, source: Source, targets: Sequences, before: Sequences | None = None) -> Written:
+        """What is written at every step where the right symbols, or others, came before."""
         check_targets(type(self).__name__, targets, len(source.summary), self.vocabulary_size, self.end)
-        xs = self.dropout(self.embed(shifted(targets, self.end)))
+        xs = self.dropout(self.embed(shifted(targets, self.end) if before is None else before))
         if self.repeats_summary:
             xs = xs.map(lambda x: ops.concatenate([x, xs.spread(source.summary)], axis=-1))
         carried = self._before_first(source.summary)

@@ -282,3 +282,63 @@ def test_requests_that_make_no_sense() -> None:
 
 def test_it_is_found_by_name() -> None:
     assert tinyseq.heads["decoder"] is Decoder
+
+
+@pytest.mark.parametrize("options", [{}, {"attention": "dot"}, {"attention": "dot", "attend": "before"}])
+def test_scheduled_sampling_goes_on_from_what_the_decoder_took_for_likeliest(
+    options: dict[str, Any], rng: np.random.Generator
+) -> None:
+    head = make({**options, "scheduled_sampling": 1.0})
+    features, targets = batch(rng, [3, 5, 2])
+    forced = head.scores(features, targets)
+    own = [scores.numpy().argmax(1) for scores in forced.to_list()]
+    assert any((a != t.numpy()).any() for a, t in zip(own, targets.to_list(), strict=True))
+    head.train()
+    sampled = head.scores(features, targets)
+    # By hand: each symbol of the decoder's own, written as if it were right, and read up to the last step.
+    for k, (scores, mine) in enumerate(zip(sampled.to_list(), own, strict=True)):
+        source = Sequences.from_list([features.to_list()[k].numpy()])
+        read = Sequences.from_list([np.append(mine[:-1], END)])
+        want = head.eval().scores(source, read).data.numpy()
+        np.testing.assert_allclose(scores.numpy(), want, rtol=1e-6, atol=1e-9)
+    np.testing.assert_array_equal(head.eval().scores(features, targets).data.numpy(), forced.data.numpy())
+
+
+def test_scheduled_sampling_replaces_as_many_symbols_as_it_says(rng: np.random.Generator) -> None:
+    head = make({"scheduled_sampling": 0.3}).train()
+    given_to: list[Any] = []
+    forced = head._forced
+    head._forced = lambda source, targets, before=None: (  # type: ignore[method-assign]
+        given_to.append(before) or forced(source, targets, before)  # type: ignore[func-returns-value]
+    )
+    features = Sequences.from_list([rng.normal(size=(2, WIDTH)) for _ in range(400)])
+    # the right symbol is one that the decoder never takes
+    scores = head.eval().scores(features, Sequences.from_list([[END]] * 400)).data.numpy()
+    head.train()
+    target = [int(np.bincount(scores.argmax(1), minlength=SYMBOLS).argmin())] * 9
+    targets = Sequences.from_list([[*target, END]] * 400)
+    given_to.clear()
+    tinyseq.seed(0)
+    head.loss(features, targets).backward()
+    first, second = given_to
+    assert first is None
+    right = shifted(targets, END).to_padded().numpy()
+    mixed = second.to_padded().numpy()
+    assert (mixed[:, 0] == END).all()
+    own = forced_choices(head, features, targets)
+    wrong = own[:, :-1] != right[:, 1:]
+    share = (mixed[:, 1:] != right[:, 1:])[wrong].mean()
+    assert abs(share - 0.3) < 4.5 * np.sqrt(0.21 / wrong.sum())
+    assert head.embed.weight.grad is not None
+
+
+def forced_choices(head: Decoder, features: Sequences, targets: Sequences) -> Array:
+    head.eval()
+    found = head.scores(features, targets).to_padded().numpy().argmax(-1)
+    head.train()
+    return found  # type: ignore[no-any-return]
+
+
+def test_a_probability_of_sampling_is_one() -> None:
+    with pytest.raises(ConfigError, match="it is a probability"):
+        Decoder(3, 5, GRU(4, 3), end=2, scheduled_sampling=1.5)

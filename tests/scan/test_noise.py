@@ -239,9 +239,17 @@ def test_errors_say_what_to_write() -> None:
         def step(self, x: Tensor, state: Any) -> Any:
             return x, (state[0] @ (self.w_h * noise.mask(self.w_h, 0.5)),)
 
+    with pytest.raises(ShapeError, match='say per="scan" for a Parameter'):
+        scan(Wrong(), batch(), compiled=True)
+    scan(Wrong(), batch(), compiled=False)  # where each step may have a mask of its own
+
+    class Worse(Noisy):
+        def step(self, x: Tensor, state: Any) -> Any:
+            return x, (state[0] @ (self.w_h * noise.mask(self.w_h, 0.5, per="sequence")),)
+
     for compiled in (True, False):
         with pytest.raises(ShapeError, match='say per="scan" for a Parameter'):
-            scan(Wrong(), batch(), compiled=compiled)
+            scan(Worse(), batch(), compiled=compiled)
 
 
 def test_outside_of_a_scan_each_call_draws() -> None:
@@ -270,3 +278,22 @@ def test_cutting_rows_over_threads_changes_nothing() -> None:
         found.append(compiled_run(cell.step, xs, state, layout, options=options)[0].numpy())
     for other in found[1:]:
         np.testing.assert_allclose(other, found[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("per", ["sequence", "scan", "step"])
+@pytest.mark.parametrize("inner", [True, False])
+def test_a_scan_inside_a_step_has_the_masks_of_the_outer_one(per: noise.Per, inner: bool) -> None:
+    """As a decoder runs its recurrence for each symbol: a mask that lasts a sequence lasts the outer one."""
+    cell = Shows(per, width=64)
+
+    def step(x: Tensor, state: Any) -> Any:
+        ys, state = scan(cell, x.reshape(-1, 1, 64), state, compiled=inner)
+        return ys.reshape(-1, 64), state
+
+    random.seed(3)
+    xs = batch([4, 6, 2], 64)
+    ys = scan(step, xs, cell.initial_state(3), compiled=False)[0].to_list()
+    rows = [y.numpy() for y in ys]
+    for y in rows:
+        assert len(np.unique(y, axis=0)) == (len(y) if per == "step" else 1)
+    assert (rows[0][0] == rows[1][0]).all() == (per == "scan")
