@@ -8,8 +8,11 @@ import pytest
 
 import tinyseq
 from tinyseq import Tensor, ops
+from tinyseq.backend.symbols import POINTWISE
 from tinyseq.errors import TraceError
 from tinyseq.nn import Parameter
+from tinyseq.scan.emitters.cuda import groups
+from tinyseq.scan.emitters.numba import kernel_source
 
 SQUARE = Parameter(np.linspace(-1, 1, 9).reshape(3, 3))
 WIDE = Parameter(np.linspace(-1, 1, 36).reshape(6, 6)[::-1].copy())
@@ -85,7 +88,7 @@ def run(formula: Callable[[Any, Any], Any], compiled: bool) -> list[Any]:
     return [t.numpy() for t in (ys, final, *[g for g in found if g is not None])]
 
 
-@pytest.mark.parametrize("emitter", ["numpy", "numba"])
+@pytest.mark.parametrize("emitter", ["numpy", "numba", "cuda"])
 @pytest.mark.parametrize("name", STEPS)
 def test_a_compiled_step_is_the_step_on_the_tape(
     name: str, emitter: str, backend: str, monkeypatch: pytest.MonkeyPatch
@@ -94,12 +97,19 @@ def test_a_compiled_step_is_the_step_on_the_tape(
         if backend != "numpy":
             pytest.skip("numba compiles for NumPy")
         pytest.importorskip("numba")
+    if emitter == "cuda" and backend != "cupy":
+        pytest.skip("CuPy runs kernels for GPUs")
     monkeypatch.setenv("TINYSEQ_EMITTER", emitter)
     tinyseq.clear_cache()
     expected, got = run(STEPS[name], False), run(STEPS[name], True)
     assert len(expected) == len(got)
     for a, b in zip(expected, got, strict=True):
         np.testing.assert_allclose(b, a, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("texts", [groups.TEXTS, kernel_source.TEXTS], ids=["cuda", "numba"])
+def test_no_emitter_lacks_a_word(texts: dict[str, str]) -> None:
+    assert set(texts) == set(POINTWISE)
 
 
 @pytest.mark.parametrize(

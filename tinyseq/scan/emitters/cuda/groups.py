@@ -4,34 +4,23 @@ from typing import Any
 
 from tinyseq.backend.symbols import Symbol
 from tinyseq.scan.emitters.cuda.text import TYPES, KernelText
+from tinyseq.scan.emitters.spelling import ALIKE, MATHEMATICS
 from tinyseq.scan.graph import columns_of, root_of
 from tinyseq.scan.passes.fuse import Group
 
 # How CUDA says each word. NumPy's maximum and minimum give NaN if either operand is.
 TEXTS = {
-    "add": "{0} + {1}",
-    "subtract": "{0} - {1}",
-    "multiply": "{0} * {1}",
-    "divide": "{0} / {1}",
-    "negative": "-{0}",
+    **ALIKE,
     "power": "pow({0}, {1})",
     "abs": "fabs({0})",
     "sign": "{0} != {0} ? {0} : real({0} > 0) - real({0} < 0)",
-    "square": "{0} * {0}",
     "maximum": "larger({0}, {1})",
     "minimum": "smaller({0}, {1})",
-    "greater": "{0} > {1}",
-    "greater_equal": "{0} >= {1}",
-    "less": "{0} < {1}",
-    "less_equal": "{0} <= {1}",
-    "equal": "{0} == {1}",
-    "not_equal": "{0} != {1}",
     "logical_and": "bool({0}) && bool({1})",
     "logical_or": "bool({0}) || bool({1})",
     "logical_not": "!{0}",
-    "isfinite": "{0} - {0} == real(0)",
     "where": "{0} ? {1} : {2}",
-    **{word: f"{word}({{0}})" for word in ("tanh", "exp", "expm1", "log", "log1p", "sqrt")},
+    **{word: f"{word}({{0}})" for word in ("tanh", *MATHEMATICS)},
 }
 NUMBERS = {"inf": "__int_as_float(0x7f800000)", "-inf": "-__int_as_float(0x7f800000)"}
 NUMBERS["nan"] = "__int_as_float(0x7fffffff)"

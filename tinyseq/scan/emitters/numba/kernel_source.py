@@ -5,6 +5,7 @@ from typing import Any
 from tinyseq.backend.symbols import Symbol
 from tinyseq.scan.emitters.numpy.emitter import Emitter
 from tinyseq.scan.emitters.numpy.source import Function
+from tinyseq.scan.emitters.spelling import ALIKE, MATHEMATICS
 from tinyseq.scan.graph import columns_of, root_of
 from tinyseq.scan.memory.places import Place, Store
 from tinyseq.scan.passes.fuse import Group
@@ -12,30 +13,18 @@ from tinyseq.scan.passes.partition import Region
 
 # How a kernel says each word. NumPy's maximum and minimum give NaN if either operand is.
 TEXTS = {
-    "add": "{0} + {1}",
-    "subtract": "{0} - {1}",
-    "multiply": "{0} * {1}",
-    "divide": "{0} / {1}",
-    "negative": "-{0}",
+    **ALIKE,
     "power": "{0} ** {1}",
     "abs": "abs({0})",
     "sign": "{0} if {0} != {0} else real({0} > 0) - real({0} < 0)",
-    "square": "{0} * {0}",
     "tanh": "tanh({0})",
     "maximum": "{1} if {1} > {0} or {1} != {1} else {0}",
     "minimum": "{1} if {1} < {0} or {1} != {1} else {0}",
-    "greater": "{0} > {1}",
-    "greater_equal": "{0} >= {1}",
-    "less": "{0} < {1}",
-    "less_equal": "{0} <= {1}",
-    "equal": "{0} == {1}",
-    "not_equal": "{0} != {1}",
     "logical_and": "bool({0}) & bool({1})",
     "logical_or": "bool({0}) | bool({1})",
     "logical_not": "not {0}",
-    "isfinite": "{0} - {0} == real(0)",
     "where": "{1} if {0} else {2}",
-    **{word: f"math.{word}({{0}})" for word in ("exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "erf")},
+    **{word: f"math.{word}({{0}})" for word in MATHEMATICS},
 }
 
 
