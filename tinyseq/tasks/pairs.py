@@ -18,6 +18,7 @@ from tinyseq.tasks.reader import Reader, plain_text
 
 SAME = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "no": 0, "yes": 1, "false": 0, "true": 1}
 NAMES = ("different", "same")
+HIGHEST = 1 - 1e-5  # a threshold: a text says the same as itself, however its vector is rounded
 
 Pair = tuple[list[str], list[str], int]
 """The tokens of two texts, and 1 if they say the same."""
@@ -151,7 +152,8 @@ class Pairs(Task):
         """Choose the threshold that is best on these pairs, if both kinds are there."""
         wanted = [same for *_, same in examples]
         if len(set(wanted)) == 2:
-            self.threshold = float(best_threshold(self._all(model, examples), wanted))
+            best = float(best_threshold(self._all(model, examples), wanted))
+            self.threshold = min(best, HIGHEST)
 
     def judge(self, model: Any, examples: Sequence[Pair]) -> Evaluation:
         """Accuracy at the threshold, the area under the ROC curve, and the pairs that are farthest off."""
@@ -190,8 +192,9 @@ class Pairs(Task):
     def _cosines(self, model: Any, pairs: Sequence[tuple[list[str], list[str]]]) -> list[float]:
         xs = self.inputs([a for a, _ in pairs] + [b for _, b in pairs])
         vectors = model.predict(xs).numpy().astype(np.float64)
-        cosines: list[float] = (vectors[: len(pairs)] * vectors[len(pairs) :]).sum(axis=1).tolist()
-        return cosines
+        cosines = (vectors[: len(pairs)] * vectors[len(pairs) :]).sum(axis=1)
+        found: list[float] = np.clip(cosines, -1, 1).tolist()
+        return found
 
     def to_record(self) -> dict[str, Any]:
         """As JSON-able values."""
