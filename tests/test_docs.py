@@ -1,11 +1,13 @@
 """What the documentation shows is so: its Python runs, its commands parse, its run files are right."""
 
+import io
 import re
 import shlex
 from pathlib import Path
 
 import pytest
 
+from tinyseq.cli import main
 from tinyseq.cli.entry import parser
 from tinyseq.registry import registries
 from tinyseq.registry.run_file import check
@@ -82,3 +84,20 @@ def test_the_compiler_page_shows_what_the_compiler_writes():
     printed = "\n".join(explanation(names["step"], x, h, emitter=emitter) for emitter in ("numpy", "numba"))
     for block in blocks(compiler_page, "text"):
         assert block.strip() in printed
+
+
+def test_the_transcripts_of_own_data_are_what_happens(tmp_path, monkeypatch, capsys):
+    """Each command of the page's `console` blocks, and what it prints last."""
+    monkeypatch.chdir(tmp_path)
+    exec("\n".join(blocks(DOCS / "your-own-data.md", "python")), {})
+    shown = blocks(DOCS / "your-own-data.md", "console")
+    assert len(shown) == 2
+    for block in shown:
+        commands = [part.split("\n", 1) for part in block.split("$ ")[1:]]
+        assert len(commands) == 3
+        for command, expected in commands:
+            said, _, command = command.rpartition(" | ")
+            monkeypatch.setattr("sys.stdin", io.StringIO(f"{shlex.split(said)[1]}\n" if said else ""))
+            assert main(shlex.split(command)[1:]) == 0
+            printed = capsys.readouterr().out
+            assert not expected or printed == expected
