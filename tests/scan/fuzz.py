@@ -281,7 +281,11 @@ def results(which: Any, c: Case, dtype: Any = np.float64, **extra: Any) -> dict[
 
 def errors(c: Case, dtype: Any = np.float64) -> dict[str, float]:
     """By result, the largest difference between compiled and eager, relative to 1 + the largest value."""
-    want, got = results(eager.run, c, dtype), results(compiled.run, c, dtype, options=c.options)
+    return differences(results(eager.run, c, dtype), results(compiled.run, c, dtype, options=c.options))
+
+
+def differences(want: dict[str, np.ndarray], got: dict[str, np.ndarray]) -> dict[str, float]:
+    """By result, the largest difference, relative to 1 + the largest value."""
     out = {}
     for name, w in want.items():
         g = got[name]

@@ -12,19 +12,13 @@ from tinyseq_cells.lstm import LSTM
 
 import tinyseq
 from tests.scan import fuzz
+from tests.scan.fuzz_cuda import STRATEGIES
 from tinyseq import Tensor, ops
 from tinyseq.scan import Recurrent
 from tinyseq.scan.emitters.cuda.plan import Strategy
 from tinyseq.scan.running.explain import explanation
 from tinyseq.scan.running.program import Program
 
-# Weights in registers, in shared memory and elsewhere; one row and several; one block and clusters.
-STRATEGIES = [
-    Strategy(rows=3),
-    Strategy(cluster=2, rows=2, threads=32, weights=16),
-    Strategy(cluster=4, rows=1, threads=16, weights=0),
-    Strategy(rows=2, threads=32, shared=4000, weights=8),
-]
 Counts = Callable[[], AbstractContextManager[Counter[str]]]
 
 

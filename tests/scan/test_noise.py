@@ -66,13 +66,14 @@ def assert_close(a: tuple[Any, ...], b: tuple[Any, ...], tolerance: float = 1e-5
 
 @pytest.mark.parametrize("lengths", [LENGTHS, [4, 4, 4], [1], [7]])
 @pytest.mark.parametrize("reverse", [False, True])
-@pytest.mark.parametrize("emitter", ["numpy", "numba"])
+@pytest.mark.parametrize("emitter", ["numpy", "kernels"])
 def test_compiled_noise_is_that_of_the_tape(
     lengths: list[int], reverse: bool, emitter: str, backend: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if emitter == "kernels":
+        emitter = {"numpy": "numba", "cupy": "cuda"}[backend]
     if emitter == "numba":
         pytest.importorskip("numba")
-    emitter = "" if backend == "cupy" else emitter
     monkeypatch.setenv("TINYSEQ_EMITTER", emitter)
     cell, xs = Noisy(), batch(lengths)
     tape = run(cell, xs, reverse=reverse, compiled=False)
