@@ -3,6 +3,7 @@
 import argparse
 import math
 import shutil
+import textwrap
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -23,6 +24,12 @@ class Formatter(argparse.RawDescriptionHelpFormatter):
     def __init__(self, prog: str) -> None:
         width = min(100, shutil.get_terminal_size().columns)
         super().__init__(prog, max_help_position=32 if width > 90 else 24, width=width)
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        """Sentences are wrapped, examples stay as they are."""
+        if "\n" in text:
+            return super()._fill_text(text, width, indent)
+        return textwrap.fill(text, width, initial_indent=indent, subsequent_indent=indent)
 
 
 def whole(low: int) -> Callable[[str], int]:

@@ -3,6 +3,8 @@
 import argparse
 import inspect
 import os
+import shutil
+import sys
 import time
 import tomllib
 from collections.abc import Callable
@@ -71,7 +73,9 @@ def show_recipes() -> None:
             said = inspect.getdoc(recipes[name]) or ""
         except PluginError as error:
             said = f"broken: {error}"
-        print(f"{name:<{width}}   {said.partition(chr(10))[0]}")
+        line = f"{name:<{width}}   {said.partition(chr(10))[0]}"
+        columns = shutil.get_terminal_size().columns
+        print(line if len(line) <= columns or not sys.stdout.isatty() else f"{line[: columns - 3]}...")
 
 
 def checked(name: str, recipe: Callable[..., Any], options: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from tinyseq.errors import DataError, NonFiniteError
 EXAMPLES = """\
 examples:
   tinyseq sample runs/book --prompt "Once upon"
-  tinyseq sample runs/book --prompt "Once upon" --length 2000 --temperature 0.7 --top-k 10 --seed 1
+  tinyseq sample runs/book --length 2000 --temperature 0.7 --top-k 10 --seed 1
 """
 
 
