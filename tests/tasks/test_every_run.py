@@ -69,3 +69,21 @@ def test_the_plain_run_files_are_accepted(folder: Path) -> None:
 def test_mutated_run_files_and_data_are_refused_in_sentences(folder: Path, part: int) -> None:
     seen = {attempt(folder, number, seed=1) for number in range(60 * part, 60 * part + 60)}
     assert seen == {"accepted", "refused"}
+
+
+def test_pretrained_vectors_stand_in_the_model_and_keep_their_words(folder: Path) -> None:
+    (folder / "v.txt").write_text("ann 1 2 3 4 5 6\nRome 6 5 4 3 2 1\nnobody 0 0 0 0 0 1\n")
+    text = run_text("tagging", write_data("tagging", folder), vectors="v.txt", min_count=50)
+    (folder / "run.toml").write_text(f'{text}optimizer = {{ class = "sgd", lr = 0.0 }}\n')
+    for left in (folder / "run").glob("*"):
+        left.unlink()
+    assert outcome(folder) == outcome(folder, "train") == "accepted"
+    predictor = tinyseq.load(folder / "run" / "model.safetensors")
+    assert isinstance(predictor, Predictor)
+    vocabulary = predictor.task.reader.vocabulary
+    assert set(vocabulary.symbols) == {"<unk>", "Ann", "Rome"}  # all others are rare, and have no vector
+    table = predictor.model.embed.weight.numpy()
+    assert table[vocabulary.id("Ann")].tolist() == [1, 2, 3, 4, 5, 6]
+    assert table[vocabulary.id("Rome")].tolist() == [6, 5, 4, 3, 2, 1]
+    (folder / "v.txt").write_text("Ann 1 2\n")
+    assert outcome(folder) == "refused"

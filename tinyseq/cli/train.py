@@ -93,6 +93,7 @@ def check(args: argparse.Namespace) -> int:
         if said := labelled.mistake_in(model, parts):
             print(f"{args.file}: {said}")
             return WRONG
+        labelled.with_vectors(model, parts, run.data, args.file.parent)
     for mistake in mistakes:
         print(f"{args.file}, {mistake}")
     if not mistakes:

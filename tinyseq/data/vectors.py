@@ -78,7 +78,7 @@ def load_vectors(
         if len(vector) != embedding.embedding_size:
             raise DataError(
                 f"{located(path)} has vectors of {len(vector)} numbers, the embedding of "
-                f"{embedding.embedding_size}."
+                f"{embedding.embedding_size}: make its rows as long."
             )
         for i in rows[word]:
             if i not in found or vocabulary.symbols[i] == word:
