@@ -28,7 +28,8 @@ SHAPES += [Shape((), 0, 128, 128, 4), Shape(((96, 64), (64, 192)), 3, 32, 192, 4
 @pytest.mark.parametrize("card", ANY, ids=lambda card: card.name)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_plans_fit(shape: Shape, card: Card) -> None:
-    for batch in (1, 3, 32, 1000):
+    for batch in (1, 3, 32, 1000, 10**6):
+        assert candidates(shape, batch, card)[0] or problem(shape)
         for plan in candidates(shape, batch, card)[0]:
             assert plan.shared * shape.itemsize <= card.shared
             assert plan.cluster in card.clusters

@@ -159,10 +159,11 @@ def candidates(shape: Shape, batch: int, card: Card) -> tuple[list[Plan], dict[s
     refused: dict[str, str] = {}
     measured = _measured(shape, batch, card)
     for cluster, resident in card.clusters.items():
+        shares = {1, *[min(MOST_ROWS, ceil(batch / (resident * waves))) for waves in (1, 2, 4, 8)]}
         strategy = f"cluster of {cluster}" if cluster > 1 else "block"
         some = False
         for threads in THREADS:
-            for rows in sorted({min(MOST_ROWS, ceil(batch / (resident * waves))) for waves in (1, 2, 4, 8)}):
+            for rows in sorted(shares):
                 plan = lay_out(shape, cluster, rows, threads, card.shared)
                 if isinstance(plan, str):
                     refused[strategy] = plan
