@@ -94,7 +94,8 @@ def test_every_form_gives_the_same(form: str, after: str, options: dict[str, Any
 
 
 @pytest.mark.parametrize("form", MADE)
-def test_every_form_keeps_the_laws(form: str) -> None:
+def test_every_form_keeps_the_laws(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tinyseq.cells, "_registered", {})
     tinyseq.register("cell", f"pair-{form}")(type(f"Pair{form}", (Pair,), {}))
     report = check(tinyseq.cells[f"pair-{form}"], cases=[{"input_size": 3, "hidden_size": 4, "form": form}])
     assert report.ok, str(report)
@@ -136,7 +137,9 @@ def test_trees_nest() -> None:
     assert list(again) == ["b", "a"]
 
 
-def test_carried_states_go_into_checkpoints(tmp_path: Path) -> None:
+def test_carried_states_go_into_checkpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tinyseq.cells, "_registered", {})
+    tinyseq.register("cell", "pair")(Pair)
     rng = np.random.default_rng(0)
     batches = [
         (rng.normal(size=(2, 3, 3)).astype("f"), rng.normal(size=(2, 3, 4)).astype("f")) for _ in range(4)

@@ -184,7 +184,6 @@ class Trainer:
             for group in in_groups(rest, self.accumulate):
                 self._places = [place for _, place in group]
                 self.train_step(*(batch for batch, _ in group))
-                self._last = group[-1][0]
                 now = time.perf_counter()
                 progress.seconds += now - before
                 before = now
@@ -239,6 +238,7 @@ class Trainer:
         mean = tally.mean if tally.count else 0.0
         progress = self.progress
         progress.end_step(mean, tally.count, norm, len(batches))
+        self._last = batches[-1]  # before functions see the step, which may save
         step = Step(progress.step, progress.epoch + 1, mean, tally.count, norm, rate)
         for function in self.after_step:
             function(self, step)
