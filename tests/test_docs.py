@@ -11,6 +11,7 @@ from tinyseq.cli import main
 from tinyseq.cli.entry import parser
 from tinyseq.registry import registries
 from tinyseq.registry.run_file import check
+from tinyseq.registry.sweep_file import read as read_sweep
 from tinyseq.scan.running.explain import explanation
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -45,12 +46,17 @@ def test_the_code_of_the_page_runs(page, tmp_path):
     (tmp_path / "book.txt").touch()
     for text in blocks(page, "toml"):
         (tmp_path / "run.toml").write_text(text)
+        if "[sweep]" in text:
+            read_sweep(tmp_path / "run.toml")
+            continue
         assert check(tmp_path / "run.toml") == []
 
 
 def test_the_commands_of_the_page_can_be_given(page):
     for line in "".join(blocks(page, "sh")).splitlines():
         command, *words = shlex.split(line, comments=True)
+        if command == "mpirun":
+            _, _, command, *words = words
         assert command == "tinyseq"
         parser().parse_args(words)
 

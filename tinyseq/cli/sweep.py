@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing import connection, get_context
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from tinyseq.backend import threads
@@ -192,7 +193,9 @@ def _study(optuna: Any, sweep: Sweep) -> Any:
     journal = optuna.storages.journal
     path = sweep.directory / JOURNAL
     _mend(path)
-    storage = optuna.storages.JournalStorage(journal.JournalFileBackend(str(path), lock_obj=_NoLock()))
+    # One process writes the journal; a lock of Optuna's would outlive a kill.
+    no_lock = SimpleNamespace(acquire=lambda: True, release=lambda: None)
+    storage = optuna.storages.JournalStorage(journal.JournalFileBackend(str(path), lock_obj=no_lock))
     options = sweep.options
     study = optuna.create_study(
         storage=storage,
@@ -211,17 +214,6 @@ def _study(optuna: Any, sweep: Sweep) -> Any:
     if "identity" not in study.user_attrs:
         study.set_user_attr("identity", identity)
     return study
-
-
-class _NoLock:
-    """For a journal that one process writes: a lock of Optuna's would outlive a kill."""
-
-    def acquire(self) -> bool:
-        """At once."""
-        return True
-
-    def release(self) -> None:
-        """Nothing was taken."""
 
 
 def _lines(path: Path) -> list[bytes]:
