@@ -175,7 +175,7 @@ def test_each_gate_starts_orthogonal(make: Any) -> None:
         ),  # type: ignore[arg-type]
         (
             lambda: LSTM(2, 3, gate="sigmoids"),
-            r"no activation 'sigmoids'; choose from .* Did you mean .*'sigmoid'\?",
+            r"no activation 'sigmoids'; choose from .* Did you mean 'sigmoid' or 'hard_sigmoid'",
         ),
         (lambda: RNN(2, 3, activation=np.tanh), "There is no activation <ufunc 'tanh'>"),  # type: ignore[arg-type]
         (lambda: LSTM(2, 3, recurrent_init="orthogonol"), "Did you mean 'orthogonal'"),
