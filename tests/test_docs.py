@@ -20,6 +20,7 @@ PAGES = sorted(page for page in DOCS.glob("*.md") if page.stem not in OTHERS)
 NEEDS = {
     "exchange": "onnx",
     "scikit-learn": "sklearn",
+    "see-inside": "matplotlib",
 }  # the package of an extra that the code of a page needs
 
 

@@ -1,5 +1,6 @@
 """See inside: the values of any cell's step, gradients through time, what an answer rests on, pictures."""
 
+from tinyseq.lens import pictures as pictures
 from tinyseq.lens.grounds import attention as attention
 from tinyseq.lens.grounds import saliency as saliency
 from tinyseq.lens.through_time import GradientThroughTime as GradientThroughTime

@@ -23,6 +23,7 @@ class GradientThroughTime(NamedTuple):
 
     norms: dict[str, Sequences]  # of the gradient with respect to the state after the step
     singular_values: dict[str, Sequences]  # the largest, of d state at the step `at` / d state at each; or {}
+    at: int
 
 
 def gradient_through_time(
@@ -60,7 +61,7 @@ def gradient_through_time(
             values = {
                 name: _jacobians(recording, at) for name, recording in zip(norms, recordings, strict=True)
             }
-    return GradientThroughTime(norms, values)
+    return GradientThroughTime(norms, values, at)
 
 
 def through(model: Any, features: Sequences, at: int, targets: Any) -> Tensor:

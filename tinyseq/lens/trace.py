@@ -37,11 +37,12 @@ class Trace(Mapping[str, Sequences]):
         """Raises ConfigError for a name that no layer has, or several have."""
         if name in self._full:
             return self._full[name]
-        fitting = [full for full in self._full if full.endswith(f".{name}")]
-        if len(fitting) == 1:
-            return self._full[fitting[0]]
-        if fitting:
-            raise ConfigError(f"Several layers have a value {name!r}: say which, {' or '.join(fitting)}.")
+        layers = [layer for layer, named in self.layers.items() if name in named]
+        if len(layers) == 1:
+            return self.layers[layers[0]][name]
+        if layers:
+            full = " or ".join(f"{layer}.{name}" for layer in layers)
+            raise ConfigError(f"Several layers have a value {name!r}: say which, {full}.")
         raise ConfigError(
             f"There is no value {name!r}; there are {', '.join(self._full)}.{near(name, self._full)}"
         )
