@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from tinyseq import Sequences, Tensor
 from tinyseq.data.pairs import PairBatch
 from tinyseq.errors import ConfigError, ProcessError
+from tinyseq.nn import Linear, Parameter
 from tinyseq.processes import MPI, Team
+from tinyseq.processes.gradients import sum_gradients
 from tinyseq.processes.mpi import begun_by_launcher
 from tinyseq.processes.shares import dealt, fingerprint, merged_rows, share_of
 
@@ -136,3 +138,31 @@ def test_without_the_extra_it_is_named(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "mpi4py", None)
     with pytest.raises(ConfigError, match=r"pip install 'tinyseq\[mpi\]'"):
         MPI()
+
+
+class Doubling(Silent):
+    """A process of two, whose other has the same gradients."""
+
+    def sum(self, array):
+        assert isinstance(array, np.ndarray)  # whatever the backend, in host memory
+        assert array.ctypes.data % 64 == 0
+        return array * 2
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_gradients_are_added_up_on_every_backend(backend, dtype):
+    model = Linear(3, 5).to(dtype)
+    model.frozen, model.unused = Parameter(np.ones(2)), Parameter(np.ones(3))
+    model.frozen.requires_grad = False
+    xs = Sequences.from_list([np.arange(6.0).reshape(2, 3), np.ones((1, 3))]).select([1, 0, 1])
+    (model(xs.data.astype(dtype)) ** 2).sum().backward()
+    before = {name: p.grad.numpy() for name, p in model.named_parameters() if p.grad is not None}
+    assert set(before) == {"weight", "bias"}
+    sum_gradients(model, Doubling(0), 0.5)
+    for name, parameter in model.named_parameters():
+        if name not in before:
+            assert parameter.grad is None
+            continue
+        assert type(parameter.grad.data) is type(parameter.data)
+        assert parameter.grad.dtype == parameter.dtype
+        np.testing.assert_array_equal(parameter.grad.numpy(), before[name])
