@@ -4,11 +4,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+import pytest
 
 import tinyseq
-from tinyseq import Sequences, Tensor, ops
+from tests.recipes.test_recipes import SMALL
+from tinyseq import Sequences, Tensor, ops, recipes
 from tinyseq.nn import Dropout, LayerNorm, Linear, Residual, Sequential
 from tinyseq.ops import concatenate, sigmoid, softmax, tanh
+from tinyseq.training import Trainer
 
 WIDTH = 6
 Deep, Bidirectional = tinyseq.layers["deep"], tinyseq.layers["bidirectional"]
@@ -103,6 +106,7 @@ HEADS = {
     },
     "regressor": lambda: tinyseq.heads["regressor"](WIDTH, 2),
     "regressor, pooled": lambda: tinyseq.heads["regressor"](WIDTH, 2, pooling="mean"),
+    "activation-penalty": lambda: tinyseq.heads["activation-penalty"](HEADS["crf"](), dropout=0.5),
     "siamese": lambda: tinyseq.heads["siamese"](WIDTH),
     "siamese, projected": lambda: tinyseq.heads["siamese"](WIDTH, 3, pooling="last"),
 }
@@ -128,3 +132,26 @@ def random_weights(model: Any, seed: int = 0) -> Any:
 def ids_of(lengths: Iterable[int], most: int = 9, seed: int = 0) -> Sequences:
     rng = np.random.default_rng(seed)
     return Sequences.from_list([rng.integers(0, most, n) for n in lengths])
+
+
+def models_of(name: str, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The models of a recipe as it makes them, after an update or two, each with a batch of its own."""
+    fit, found = Trainer.fit, list[Any]()
+
+    def short(self: Trainer, batches: Any, valid: Any = None, *, epochs: int) -> Any:
+        batch = next(iter(batches))
+        found.append((self.model, batch[0]))
+        return fit(self, [batch], epochs=1)
+
+    monkeypatch.setattr(Trainer, "fit", short)
+    recipes[name](None, **SMALL[name][0])
+    assert found
+    return [(model, _sequences(xs)) for model, xs in found]
+
+
+def _sequences(xs: Any) -> Any:
+    """Ids as Sequences, features in float32."""
+    xs = xs if isinstance(xs, Sequences | Tensor) else Tensor(xs)
+    if isinstance(xs, Tensor) and xs.dtype.kind != "f":
+        xs = Sequences.from_padded(xs)
+    return xs.map(lambda x: x.astype("float32")) if xs.dtype == np.float64 else xs

@@ -18,10 +18,10 @@ from tests.interop.models import (
     Bidirectional,
     Deep,
     ids_of,
+    models_of,
     random_weights,
     run,
 )
-from tests.recipes.test_recipes import SMALL
 from tinyseq import Sequences, Tensor, no_grad, recipes
 from tinyseq.errors import ConfigError, DataError
 from tinyseq.interop import to_onnx
@@ -37,7 +37,6 @@ from tinyseq.nn import (
 )
 from tinyseq.ops import relu
 from tinyseq.scan.state import flatten
-from tinyseq.training import Trainer
 
 onnx = pytest.importorskip("onnx", reason="needs onnx: pip install '.[test-onnx]'")
 runtime = pytest.importorskip("onnxruntime", reason="needs onnxruntime: pip install '.[test-onnx]'")
@@ -210,22 +209,7 @@ def test_no_state_is_said() -> None:
 @pytest.mark.parametrize("name", list(recipes))
 def test_the_models_of_every_recipe(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """As the recipe makes them, after an update or two, on a batch of its own."""
-    fit, models = Trainer.fit, list[Any]()
-
-    def short(self: Trainer, batches: Any, valid: Any = None, *, epochs: int) -> Any:
-        batch = next(iter(batches))
-        models.append((self.model, batch[0]))
-        return fit(self, [batch], epochs=1)
-
-    monkeypatch.setattr(Trainer, "fit", short)
-    recipes[name](None, **SMALL[name][0])
-    assert models
-    for model, xs in models:
-        xs = xs if isinstance(xs, Sequences | Tensor) else Tensor(xs)
-        if isinstance(xs, Tensor) and xs.dtype.kind != "f":
-            xs = Sequences.from_padded(xs)
-        if xs.dtype == np.float64:
-            xs = xs.map(lambda x: x.astype("float32"))
+    for model, xs in models_of(name, monkeypatch):
         if type(model.head).__name__ in ("Decoder", "Generator"):
             check_written(model, xs)
         else:

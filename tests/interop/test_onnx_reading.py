@@ -1,5 +1,6 @@
 """Graphs are read as they are meant: by ONNX's own node tests, by onnxruntime, and as they were written."""
 
+import time
 import warnings
 from functools import cache
 from typing import Any
@@ -42,8 +43,7 @@ REFUSED = {
     },
     "test_scan_sum": "Scan is read from opset 9 on",
 }
-ROUNDED = ("test_attention_4d_causal_fp16_expanded", "test_swiglu_float16_expanded")
-"""In float16, whose last bit is as much as they allow: sums that round elsewhere differ by it."""
+MISSED = "test_attention_4d_causal_fp16_expanded"
 
 
 def plain(value: Any) -> Any:
@@ -72,26 +72,44 @@ def node_tests() -> list[Any]:
     ]
 
 
+def passes(case: Any) -> None:
+    """As exactly as the case asks for, and in its dtype."""
+    for data in case.data_sets:
+        inputs, outputs = ([plain(v) for v in values] for values in data)
+        found = from_onnx(case.model.SerializeToString())(*inputs)
+        for ours, theirs in zip(found.values(), outputs, strict=True):
+            assert ours.dtype == theirs.dtype, case.name
+            np.testing.assert_allclose(
+                ours.numpy(), theirs, rtol=case.rtol, atol=case.atol, err_msg=case.name
+            )
+
+
 def test_the_node_tests_of_onnx() -> None:
     passed: list[str] = []
     for case in node_tests():
-        data = case.model.SerializeToString()
-        sets = [tuple([plain(v) for v in values] for values in both) for both in case.data_sets]
         if case.name in REFUSED:
             with pytest.raises(DataError, match=REFUSED[case.name]):
-                from_onnx(data)(*sets[0][0])
-            continue
-        for inputs, outputs in sets:
-            found = from_onnx(data)(*inputs)
-            for ours, theirs in zip(found.values(), outputs, strict=True):
-                assert ours.dtype == theirs.dtype, case.name
-                rtol = 2 * float(np.finfo(np.float16).eps) if case.name in ROUNDED else case.rtol
-                np.testing.assert_allclose(ours.numpy(), theirs, rtol=rtol, atol=case.atol, err_msg=case.name)
-        passed.append(case.name)
+                from_onnx(case.model.SerializeToString())(*[plain(v) for v in case.data_sets[0][0]])
+        elif case.name != MISSED:
+            passes(case)
+            passed.append(case.name)
     for prefix, count in (("test_simple_rnn", 5), ("test_gru", 6), ("test_lstm", 6), ("test_sce", 68)):
         assert len([name for name in passed if name.startswith(prefix)]) == count, prefix
     assert len([name for name in passed if name.startswith("test_nllloss")]) == 36
     assert len(passed) > 1100
+    if onnx.__version__.startswith("1.23."):  # as the documentation says
+        assert (len(passed), len(node_tests())) == (1117, 1133)
+
+
+@pytest.mark.xfail(
+    strict=True,
+    raises=AssertionError,
+    reason="a softmax of float16 is summed in float32 here and rounded once, where the test's is rounded at "
+    "each step: 2 of 192 values differ by their last bit",
+)
+def test_the_one_that_is_missed() -> None:
+    (case,) = [case for case in node_tests() if case.name == MISSED]
+    passes(case)
 
 
 def recurrent_model(
@@ -336,8 +354,10 @@ def test_a_loop_without_end_ends() -> None:
         [helper.make_tensor_value_info(n, t, []) for n, t in (("on", 9), ("b", 1))],
     )
     data = of_nodes(node("Loop", ["", "", "x"], body=body))
+    started = time.process_time()
     with pytest.raises(DataError, match="makes more nodes than"):
         from_onnx(data)(x=np.ones(2, np.float32))
+    assert time.process_time() - started < 2
 
 
 def test_inputs_that_do_not_fit_are_named() -> None:
@@ -389,17 +409,20 @@ def test_ten_thousand_mutations_are_answers_or_one_sentence(seed: int, tmp_path:
     layer = tinyseq.nn.Linear(2, 3)
     write_safetensors(tmp_path / "w", of_torch.state_dict(layer))
     weights, target = (tmp_path / "w").read_bytes(), tmp_path / "mutated"
-    survived, said = 0, list[str]()
+    survived, said, slowest = 0, list[str](), 0.0
     for _ in range(1000):
         for attempt in (
             lambda: from_onnx(mutated(data, rng))(**feed),
             lambda: of_torch.load(layer, target),
         ):
             target.write_bytes(mutated(weights, rng))
+            started = time.process_time()
             try:
                 attempt()
                 survived += 1
             except DataError as error:
                 said.append(str(error))
+            slowest = max(slowest, time.process_time() - started)
+    assert slowest < 2
     assert all(len(one) < 1000 and "\n" not in one for one in said)
     assert 0 < survived < 2000

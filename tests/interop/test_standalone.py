@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinyseq
-from tests.interop.models import ENCODERS, GRU, HEADS, LSTM, WIDTH, Deep, run
-from tinyseq import Sequences, no_grad
+from tests.interop.models import ENCODERS, GRU, HEADS, LSTM, WIDTH, Deep, models_of, run
+from tinyseq import Sequences, no_grad, recipes
 from tinyseq.data import Vocabulary
 from tinyseq.errors import ConfigError
 from tinyseq.interop import to_python
@@ -140,6 +140,31 @@ def test_step_by_step_is_all_at_once(folder: Path) -> None:
     for t in range(4):
         said, state = module.step([row[t] for row in sequences], state)
         assert np.allclose(said, [answer[t] for answer in whole], atol=1e-6)
+
+
+REFUSED = ("Decoder", "Generator", "SlotsAndIntent")
+"""Heads that write symbol after symbol, and one of a recipe's own that answers twice."""
+
+
+@pytest.mark.parametrize("name", list(recipes))
+def test_the_models_of_every_recipe(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the recipe makes them: on a ragged batch, on one sequence, and step by step where it streams."""
+    for model, xs in models_of(name, monkeypatch):
+        if type(model.head).__name__ in REFUSED:
+            with pytest.raises(ConfigError, match="cannot be written down"):
+                to_python(model, folder / "refused.py")
+            continue
+        module = written(model, folder)
+        sequences = [x.numpy() for x in xs.to_list()] if isinstance(xs, Sequences) else list(xs.numpy())
+        ragged = [x[: max(1, len(x) - k % 3)] for k, x in enumerate(sequences)]
+        right = answers(model, ragged)
+        assert same(module.predict(ragged), right)
+        assert same(module.predict(ragged[:1]), answers(model, ragged[:1]))
+        if hasattr(module, "step"):
+            state = module.start(1)
+            for x, wanted in zip(ragged[0], right[0], strict=True):
+                said, state = module.step([x], state)
+                assert np.allclose(said[0], wanted, rtol=1e-6, atol=1e-6)
 
 
 def test_what_sees_ahead_does_not_stream(folder: Path) -> None:

@@ -58,22 +58,6 @@ class Parts:
     def __init__(self, program: Program) -> None:
         self.program = program
 
-    def example(self, model: Any) -> Example:
-        """A row as the model gets it."""
-        embed: Any = model.embed
-        if isinstance(embed, TokenFeatures):
-            return np.zeros((1, 3), np.int64)
-        if isinstance(embed, Embedding):
-            return np.zeros(1, np.int64)
-        while isinstance(embed, Sequential) and embed.layers:
-            embed = embed.layers[0]
-        width = getattr(embed, "input_size", None) or getattr(embed, "size", None)
-        width = width or getattr(model.encoder, "input_size", None)
-        if width is None:
-            raise ConfigError(f"embed, a {type(embed).__name__}, does not say its input_size.")
-        parameter = next(iter(model.parameters()), None)
-        return np.zeros((1, width), np.float32 if parameter is None else parameter.dtype)
-
     def part(self, module: Any, path: str, like: Example) -> Part:
         """Write down what `module` does to rows like `like`."""
         entry = entry_of(type(module))

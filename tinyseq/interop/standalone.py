@@ -17,6 +17,7 @@ from tinyseq.engine import Tensor, no_grad
 from tinyseq.errors import ConfigError
 from tinyseq.files import atomic_write
 from tinyseq.interop import runtime
+from tinyseq.interop.model import head_of, step_of
 from tinyseq.interop.parts import Parts
 from tinyseq.nn import Embedding, SequenceModel, TokenFeatures
 
@@ -140,11 +141,12 @@ class _Program:
         """The whole file."""
         model, parts = self.model, Parts(self)
         ids = isinstance(model.embed, Embedding | TokenFeatures)
-        like = parts.example(model)
+        step, dtype = step_of(model)
+        like = np.zeros((1, *step), dtype)
         shape = (None,) if isinstance(model.embed, TokenFeatures) else like.shape[1:]
         embed = parts.part(model.embed, "embed", like)
         encoder = parts.part(model.encoder, "encoder", embed.gives)
-        head = parts.head(model.head, encoder.gives)
+        head = parts.head(head_of(model), encoder.gives)
         if embed.start:
             raise ConfigError("The embedding of a program has no state: put recurrent layers in the encoder.")
         words = {

@@ -11,6 +11,7 @@ from tinyseq.contracts import Cell
 from tinyseq.engine import no_grad
 from tinyseq.errors import ConfigError, DataError
 from tinyseq.files import atomic_write
+from tinyseq.interop.model import head_of, step_of
 from tinyseq.interop.onnx.graph import IR_VERSION, OPSET, Graph, Value
 from tinyseq.interop.onnx.recurrences import recurrence
 from tinyseq.interop.onnx.steps import pooled, write_function
@@ -116,12 +117,12 @@ class _Export:
     def inputs(self) -> Value:
         """The inputs of the graph; batches come (batch, time, ...), and go on as (time, batch, ...)."""
         graph, model = self.graph, self.model
-        shape, dtype = self.expected()
+        shape, dtype = step_of(model)
         x = graph.name("x")
         dims: list[Any] = list(shape)
         if isinstance(model.embed, TokenFeatures):
             dims = ["width"]
-        if kind_of(model.head) == "head:generator":
+        if kind_of(head_of(model)) == "head:generator":
             self.described = [graph.info(x, dtype, ["batch", *dims])]
             return Value(x, shape, dtype)
         lengths = graph.name("lengths")
@@ -130,21 +131,6 @@ class _Export:
         ]  # fmt: skip
         turned = graph.node("Transpose", x, perm=[1, 0, *range(2, 2 + len(shape))])
         return Value(turned, shape, dtype, lengths)
-
-    def expected(self) -> tuple[tuple[int, ...], Any]:
-        """The shape and dtype of one step of what the model reads."""
-        embed = self.model.embed
-        if isinstance(embed, TokenFeatures):
-            return (3,), np.dtype(np.int64)
-        first = next((m for m in _flattened(embed, self.model.encoder)), None)
-        if isinstance(first, Embedding):
-            return (), np.dtype(np.int64)
-        width = getattr(first, "input_size", None) or getattr(first, "size", None)
-        width = width or getattr(self.model.head, "input_size", None)
-        if not isinstance(width, int | np.integer):
-            raise ConfigError(f"{type(first).__name__} does not say its input_size, the width of a step.")
-        parameter = next(iter(self.model.parameters()), None)
-        return (int(width),), np.dtype(np.float32) if parameter is None else parameter.dtype
 
     def part(self, module: Any, x: Value, path: str) -> Value:
         """What `module` makes of x."""
@@ -244,7 +230,7 @@ class _Export:
 
     def outputs(self, features: Value) -> list[Any]:
         """What the head says, described."""
-        graph, head = self.graph, self.model.head
+        graph, head = self.graph, head_of(self.model)
         if kind_of(head) in ("head:decoder", "head:generator"):
             from tinyseq.interop.onnx.decoders import greedy
 
@@ -267,17 +253,6 @@ class _Export:
         turned = self.graph.node("Transpose", value.name, perm=perm) if value.lengths else value.name
         self.graph.call(turned, name)
         return self.graph.info(name, value.dtype, [*axes, *value.shape])
-
-
-def _flattened(*modules: Any) -> Iterator[Any]:
-    """The modules that a batch meets, those that hold others opened."""
-    for module in modules:
-        if type(module) is Sequential or kind_of(module) == "layer:deep":
-            yield from _flattened(*module.layers)
-        elif type(module) is Residual:
-            yield from _flattened(module.layer)
-        elif isinstance(module, Module) and type(module) is not Dropout:
-            yield module
 
 
 @contextmanager

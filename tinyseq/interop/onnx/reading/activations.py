@@ -59,14 +59,26 @@ def _node(name: str) -> Callable[[Call], Any]:
     return lambda c: function(c[0], float(c.attr("alpha", alpha)), float(c.attr("beta", beta)))
 
 
-NODES: dict[str, Callable[[Call], Any]] = {
+def _rounded_once(node: Callable[[Call], Any]) -> Callable[[Call], Any]:
+    """float16 is computed in float32, as its steps would each round to 11 bits."""
+
+    def in_float32(c: Call) -> Any:
+        if c[0].dtype != np.float16:
+            return node(c)
+        c.inputs = [x if x is None else x.astype("float32") for x in c.inputs]
+        return node(c).astype("float16")
+
+    return in_float32
+
+
+_NODES: dict[str, Callable[[Call], Any]] = {
     **{name: _node(name) for name in ACTIVATIONS},
     "Gelu": _gelu,
     "Selu": _selu,
     "Celu": _celu,
-    "Hardmax": _hardmax,
     "HardSwish": lambda c: c[0] * ops.clip(c[0] / 6 + 0.5, 0, 1),
     "Mish": lambda c: c[0] * ops.tanh(ops.softplus(c[0])),
     "Swish": lambda c: c[0] * ops.sigmoid(c[0] * float(c.attr("alpha", 1.0))),
     "PRelu": lambda c: ops.where(c[0] >= 0, c[0], c[1] * c[0]),
 }
+NODES = {"Hardmax": _hardmax, **{name: _rounded_once(node) for name, node in _NODES.items()}}

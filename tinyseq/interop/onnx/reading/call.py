@@ -21,7 +21,7 @@ class Budget:
     """
 
     def __init__(self, given: int, held: int) -> None:
-        self.nodes = 50_000 + 1_000 * given
+        self.nodes = 25_000 + 1_000 * given
         self.values = 2**25 + 10_000 * (given + held)
 
     def count(self, nodes: int, values: int = 0) -> None:
