@@ -18,7 +18,12 @@ if str(DOCS) not in sys.path:
 from _site import names, reference  # noqa: E402
 
 PAGES = sorted(file.stem for file in (DOCS / "examples").glob("*.txt"))
-NEEDS = {"tinyseq.interop": "onnx", "tinyseq.interop.onnx": "onnx", "tinyseq.sklearn": "sklearn"}
+NEEDS = {
+    "tinyseq.lens.pictures": "matplotlib",
+    "tinyseq.interop": "onnx",
+    "tinyseq.interop.onnx": "onnx",
+    "tinyseq.sklearn": "sklearn",
+}
 NUMBER = re.compile(r"-?\d+\.\d*(?:e[+-]?\d+)?")
 
 
