@@ -213,7 +213,7 @@ def test_raw_text_goes_in_where_a_task_was_saved(tmp_path):
     found = lens.trace(predictor, ["a good film.", "film"])
     assert found.tokens == [["a", "good", "film", "."], ["film"]]
     assert found["f"].lengths == (4, 1)
-    with pytest.raises(DataError, match="Each text needs a word"):
+    with pytest.raises(DataError, match="Each text needs a token"):
         lens.trace(predictor, ["good", " "])
     with pytest.raises(DataError, match="takes a list of texts"):
         lens.trace(predictor, "good film")

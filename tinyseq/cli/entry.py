@@ -15,6 +15,7 @@ from tinyseq.cli import (
     plugins,
     predict,
     replay,
+    report,
     run,
     sample,
     sweep,
@@ -61,7 +62,7 @@ def parser() -> Parser:
     )
     top.add_argument("--version", action="version", version=f"tinyseq {tinyseq.__version__}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    trained = (predict, evaluate, inspect, export, replay)
+    trained = (predict, evaluate, inspect, report, export, replay)
     for command in (demo, run, train_lm, sample, train, *trained, sweep, plugins, devices):
         command.add_parser(commands)
     where = "where to compute (default: the environment's TINYSEQ_BACKEND, or numpy)"

@@ -75,7 +75,7 @@ def trace(model: Any, xs: Any, targets: Any = None) -> Trace:
     that reads backward stand at the positions that they are of. All is computed as in evaluation, step by
     step.
 
-    Raises ConfigError if the model ran no recurrence, DataError for raw text without words.
+    Raises ConfigError if the model ran no recurrence, DataError for raw text without tokens.
     """
     model, xs, targets, tokens = opened(model, xs, targets)
     with no_grad(), recorded(model) as recordings:
@@ -101,7 +101,7 @@ def opened(model: Any, xs: Any, targets: Any) -> tuple[Any, Any, Any, list[list[
         raise DataError('A Predictor takes a list of texts: ["one text", "another"].')
     tokens = [model.task.reader.split(text) for text in xs]
     if not tokens or not all(tokens):
-        raise DataError("Each text needs a word, or there is nothing to look at.")
+        raise DataError("Each text needs a token, or there is nothing to look at.")
     if targets is None:
         return model.model, model.task.inputs(tokens), None, tokens
     if len(targets) != len(tokens):

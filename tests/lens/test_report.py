@@ -1,0 +1,194 @@
+"""The page about a run: what it says, that users' text stays text, and that a browser shows it."""
+
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from tinyseq import lens, load
+from tinyseq.cli import main
+
+EVIL = "<script>document.title='taken'</script>"
+MODEL = """
+[model.embed]
+class = "embedding"
+num_embeddings = "data.vocabulary_size"
+embedding_size = 8
+
+[model.encoder]
+class = "gru"
+input_size = 8
+hidden_size = 6
+
+[model.head]
+"""
+TAGGER = """class = "tagger"
+input_size = 6
+tags = "data.tags"
+
+[data]
+task = "tagging"
+train = "data.conll"
+valid_fraction = 0.2
+
+[training]
+epochs = 2
+monitor = "loss"
+directory = "run"
+"""
+CLASSIFIER = """class = "classifier"
+input_size = 6
+classes = "data.classes"
+
+[data]
+task = "classification"
+train = "data.csv"
+text = "text"
+label = "label"
+valid_fraction = 0.2
+
+[training]
+epochs = 2
+monitor = "loss"
+directory = "run"
+"""
+
+
+class Texts(HTMLParser):
+    """What a page shows, and the names of its scripts and links."""
+
+    def __init__(self):
+        super().__init__()
+        self.text, self.scripts, self.outside, self.within = "", 0, [], None
+
+    def handle_starttag(self, tag, attributes):
+        self.within = tag
+        self.scripts += tag == "script"
+        self.outside += [v for k, v in attributes if k in ("src", "href")]
+
+    def handle_endtag(self, tag):
+        self.within = None
+
+    def handle_data(self, data):
+        if self.within not in ("script", "style"):
+            self.text += data
+
+
+def read(html):
+    texts = Texts()
+    texts.feed(html)
+    return texts
+
+
+@pytest.fixture(params=["tagging", "classification", "language-model"])
+def report(request, tmp_path, monkeypatch):
+    """The page about a small run of each kind, with a data set that means ill."""
+    monkeypatch.chdir(tmp_path)
+    if request.param == "language-model":
+        (tmp_path / "text.txt").write_text(f"a line with {EVIL} in it.\n" * 30)
+        words = "--text text.txt --save run --hidden 6 --embedding 4 --batch 4 --window 16 --epochs 2"
+        assert main(["train-lm", *words.split()]) == 0
+        assert main(["report", "run", "-o", "page.html", "--text", EVIL]) == 0
+    else:
+        tagging = request.param == "tagging"
+        rows = [f"{EVIL} O\nsaw O\nAnn B-<b>\n\n", "Bob B-<b>\nran O\n\n"] * 15
+        (tmp_path / "data.conll").write_text("".join(rows))
+        (tmp_path / "data.csv").write_text("text,label\n" + f"a {EVIL} film,<b>\na dull film,neg\n" * 15)
+        (tmp_path / "run.toml").write_text(MODEL + (TAGGER if tagging else CLASSIFIER))
+        assert main(["train", "run.toml"]) == 0
+        data = "data.conll" if tagging else "data.csv"
+        assert main(["report", "run", "-o", "page.html", "--data", data]) == 0
+    return request.param, tmp_path / "page.html"
+
+
+def test_the_page_says_what_the_run_is(report):
+    kind, file = report
+    found = read(file.read_text())
+    for part in ("SequenceModel", "GRU" if kind != "language-model" else "LSTM", "epoch", "best", "weights"):
+        assert part in found.text
+    assert found.outside == []
+    if kind != "language-model":
+        judged = load("run/model.safetensors").evaluate("data.conll" if kind == "tagging" else "data.csv")
+        for name, value in judged.figures.items():
+            assert f"{name}{value:.4f}" in found.text
+        assert re.search(r"(wrong|right): \d+ of 30", found.text)
+        assert "<b>" in found.text
+    else:
+        assert "saved without a task" in found.text
+
+
+def test_texts_of_users_stay_texts(report):
+    """The scripts are ours: the values to hover over, and what shows them."""
+    html = report[1].read_text()
+    assert read(html).scripts == 2
+    assert EVIL not in html
+    letters = "".join(re.findall(r'data-token="(.*?)"', html))
+    assert "&lt;" in letters
+
+
+def browser():
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        if path := shutil.which(name):
+            return path
+    return pytest.skip("no Chromium is installed, which this test looks at pages with")
+
+
+def dumped(html, folder):
+    """The page as Chromium has it, and what it wrote to its console."""
+    (folder / "shown.html").write_text(html)
+    options = "--headless --no-sandbox --disable-gpu --disable-dev-shm-usage --enable-logging=stderr --v=0"
+    options += " --virtual-time-budget=2000 --dump-dom"
+    done = subprocess.run(
+        [browser(), *options.split(), f"--user-data-dir={folder}/profile", f"file://{folder}/shown.html"],
+        capture_output=True, text=True, timeout=90,
+    )  # fmt: skip
+    return done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+
+
+def test_a_browser_shows_values_where_one_hovers(report, tmp_path):
+    kind, file = report
+    html = file.read_text()
+    event = "dispatchEvent(new Event('mouseenter'))"
+    hover = f"<script>document.querySelectorAll('#sentence span')[1].{event}</script>"
+    shown, console = dumped(html.replace("</body>", f"{hover}</body>"), tmp_path)
+    assert console == []
+    assert "<title>tinyseq report: run</title>" in shown
+    panel = read(shown[shown.index('id="values"') :]).text
+    assert "position 2" in panel
+    names = (
+        ("encoder.r", "encoder.z") if kind != "language-model" else ("encoder.i", "encoder.f", "encoder.o")
+    )
+    for name in names:
+        assert name in panel
+    if kind == "classification":
+        predictor = load("run/model.safetensors")
+        text = predictor.task.reader.joined(
+            predictor.task.read(predictor.columns("data.csv"), file.parent / "data.csv")[0][0]
+        )
+        gate = lens.trace(predictor, [text])["z"].to_list()[0].numpy()[1]
+        assert f"encoder.z{np.round(gate.astype(float), 3).mean():.2f}" in panel
+
+
+def test_the_browser_test_would_notice_an_error(tmp_path):
+    _, console = dumped("<script>nothing.here()</script>", tmp_path)
+    assert len(console) == 1
+
+
+def test_what_is_missing_is_said(tmp_path, monkeypatch, capsys):
+    from tinyseq_cells.gru import GRU
+    from tinyseq_heads.classifier import Classifier
+
+    import tinyseq
+    from tinyseq.nn import Embedding, SequenceModel
+
+    monkeypatch.chdir(tmp_path)
+    tinyseq.save("m.safetensors", SequenceModel(Embedding(3, 4), GRU(4, 5), Classifier(5, 2)))
+    assert main(["report", "m.safetensors", "-o", "page.html"]) == 0
+    text = read((tmp_path / "page.html").read_text()).text
+    for sentence in ("has no receipt.json", "saved without a task", "no sentence to look into"):
+        assert sentence in text
+    assert main(["report", "m.safetensors", "-o", "page.html", "--data", "x.csv"]) == 2
+    assert "leave out --data" in capsys.readouterr().err
