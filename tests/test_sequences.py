@@ -279,3 +279,20 @@ def test_detached_sequences_take_no_gradient(backend: str) -> None:
 def test_what_does_not_fit_is_named(make: Callable[[], Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         make()
+
+
+@pytest.mark.parametrize("lengths", [(2, 1), (2, 2)])
+def test_columns_of_tables_are_sequences(lengths: tuple[int, ...]) -> None:
+    pd, pl = pytest.importorskip("pandas"), pytest.importorskip("polars")
+    for kind in (pd.Series, pl.Series):
+        rows = [np.arange(n) + 10 * n + 0.5 for n in lengths]
+        found = Sequences.from_list([kind(row) for row in rows])
+        assert found.data.dtype == np.float64  # as of an array
+        assert all(np.array_equal(a.numpy(), b) for a, b in zip(found.to_list(), rows, strict=True))
+
+
+def test_a_mask_is_not_lost() -> None:
+    masked = np.ma.masked_array([1.0, 2.0], [False, True])
+    for make in (lambda: Sequences.from_list([masked]), lambda: Sequences.from_padded(masked[None])):
+        with pytest.raises(DataError, match="would lose its mask, of 1 values"):
+            make()

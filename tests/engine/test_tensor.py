@@ -9,7 +9,7 @@ import pytest
 
 import tinyseq
 from tinyseq import Tensor, ops
-from tinyseq.errors import GraphError, MixedBackendsError, ShapeError
+from tinyseq.errors import DataError, GraphError, MixedBackendsError, ShapeError
 
 NO_NUMPY = "to keep the gradient, or take the values out with .numpy()."
 
@@ -170,6 +170,12 @@ def assign(x: Tensor) -> None:
             lambda x: Tensor([x, x]),
             TypeError,
             "Tensor() of a list of Tensors: join them with tinyseq.ops.stack() instead.",
+        ),
+        (
+            lambda x: Tensor(np.ma.masked_array([1.0, 2.0], [True, False])),
+            DataError,
+            "A masked array would lose its mask, of 1 values: give filled(value) of it, or what is not "
+            "masked.",
         ),
         (lambda x: Tensor("abc"), TypeError, "Tensor() takes numbers, not str of dtype <U3."),
         (

@@ -6,7 +6,7 @@ import numpy as np
 
 from tinyseq.backend.error_function import erf
 from tinyseq.backend.words import array_words
-from tinyseq.errors import BackendError
+from tinyseq.errors import BackendError, DataError
 
 MANY = 4000  # numbers for each row of the result, from which a call for each row pays
 
@@ -55,7 +55,15 @@ class NumpyBackend:
         )
 
     def asarray(self, values: Any, dtype: Any = None) -> Any:
-        """`values` (anything NumPy can read) as an array here; no copy where none is needed."""
+        """`values` (anything NumPy can read) as an array here; no copy where none is needed.
+
+        Raises DataError for a masked array with something masked, whose mask would be lost.
+        """
+        if type(values) is not np.ndarray and np.ma.isMaskedArray(values) and np.ma.is_masked(values):
+            raise DataError(
+                f"A masked array would lose its mask, of {int(np.sum(values.mask))} values: give "
+                "filled(value) of it, or what is not masked."
+            )
         return np.asarray(values, dtype)
 
     def zeros(self, shape: tuple[int, ...], dtype: Any) -> Any:

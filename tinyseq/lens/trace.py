@@ -97,6 +97,7 @@ def opened(model: Any, xs: Any, targets: Any) -> tuple[Any, Any, Any, list[list[
         model = model.as_layer()
     if not isinstance(model, Predictor):
         return model, xs, targets, None
+    xs = xs if isinstance(xs, str) else list(xs)
     if isinstance(xs, str) or not all(isinstance(text, str) for text in xs):
         raise DataError('A Predictor takes a list of texts: ["one text", "another"].')
     tokens = [model.task.reader.split(text) for text in xs]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinyseq import ops
-from tinyseq.backend import Array, backend_of, words_of
+from tinyseq.backend import WORDS, Array, backend, backend_of, words_of
 from tinyseq.engine import Tensor
 from tinyseq.errors import DataError, ShapeError
 from tinyseq.sequences.layout import Layout
@@ -266,10 +266,10 @@ def like(xs: Any, ys: Sequences) -> Any:
 
 def _array(values: Any) -> Any:
     """A Tensor or an array as it is; anything else as NumPy's array, with Python floats as float32."""
-    if isinstance(values, Tensor) or hasattr(values, "dtype"):
+    if isinstance(values, Tensor) or type(values) in WORDS:
         return values
-    array = np.asarray(values)
-    return array.astype(np.float32) if array.dtype == np.float64 else array
+    array = backend("numpy").asarray(values)
+    return array.astype(np.float32) if array.dtype == np.float64 and not hasattr(values, "dtype") else array
 
 
 def _extremes(array: Array) -> tuple[int, int] | None:

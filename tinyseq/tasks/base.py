@@ -83,9 +83,10 @@ class Task(ABC):
 
     def checked(self, texts: Any) -> list[Any]:
         """Raw texts, as a list. Raises DataError for anything else."""
-        if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
+        found = [] if isinstance(texts, str) else list(texts)  # of an iterator, too, which is read once
+        if isinstance(texts, str) or not all(isinstance(text, str) for text in found):
             raise DataError('predict() takes a list of texts: predict(["one text", "another"]).')
-        return list(texts)
+        return [str(text) for text in found]
 
     def count(self, text: Any) -> int:
         """How many tokens a raw text has."""

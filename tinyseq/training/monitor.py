@@ -39,7 +39,7 @@ class Monitor:
         if self.name == "loss":
             return None
         value = metrics.get(self.name, math.nan)
-        if math.isnan(value):
+        if not math.isfinite(value):  # what is infinitely good would be the best for ever, and is no figure
             return math.inf
         return -value if self.known[self.name].higher_is_better else value
 
