@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 import tinyseq
 from tinyseq import Sequences, no_grad
+from tinyseq.contracts import Metric
 from tinyseq.data import ContiguousWindows
 from tinyseq.errors import ConfigError, DataError
 from tinyseq.evaluation import SpanF1
@@ -225,6 +226,38 @@ def test_a_plateau_hears_of_the_monitored_metric():
         assert optimizer.lr == pytest.approx(0.25e-12)
 
 
+@pytest.mark.parametrize(
+    ("figures", "best"),
+    [
+        ([math.inf, 0.5, 0.7], [True, True, True]),  # not the first for ever; of no figures the loss decides
+        ([0.5, math.inf, 0.7], [True, False, True]),
+        ([0.5, math.nan, 0.7], [True, False, True]),
+        ([-math.inf, math.nan, 0.1], [True, False, True]),
+    ],
+)
+def test_what_is_no_figure_is_not_the_best(figures, best):
+    told = iter(figures)
+
+    class Told(Metric):
+        higher_is_better = True
+
+        def update(self, predictions: Any, targets: Any) -> None:
+            pass
+
+        def merge(self, other: Metric) -> None:
+            pass
+
+        def value(self) -> float:
+            return next(told)
+
+    xs, ys = drawn(0, [5] * 4, ignored=0.0)
+    model = tagger()
+    model.head.metrics = lambda: {"told": Told()}
+    trainer = Trainer(model, SGD(model, lr=1e-12), monitor="told")
+    history = trainer.fit(cut(xs, ys, 2), cut(xs, ys, 2), epochs=3)
+    assert [epoch.best for epoch in history] == best
+
+
 def test_a_rate_below_the_least_is_not_raised():
     model = Linear(1, 1)
     optimizer = SGD(model, lr=1e-6)
@@ -338,7 +371,8 @@ def test_a_signal_to_stop_saves_first(tmp_path: Path, number: signal.Signals, ha
     assert "said: stopped in epoch 1 after" in out
     model = Linear(1, 1)
     trainer = Trainer(model, SGD(model, lr=0.1), directory=tmp_path)
-    trainer.resume()
+    with pytest.warns(UserWarning, match="objective=whole_sequences, not objective"):
+        trainer.resume()
     assert trainer.progress.step >= 2
 
 
