@@ -5,6 +5,6 @@ try:
 except ImportError:
     raise ImportError("tinyseq.sklearn needs scikit-learn: pip install 'tinyseq[sklearn]'.") from None
 
-from tinyseq.sklearn.estimators import SequenceClassifier as SequenceClassifier
-from tinyseq.sklearn.estimators import SequenceRegressor as SequenceRegressor
-from tinyseq.sklearn.estimators import SequenceTagger as SequenceTagger
+from tinyseq.sklearn.classifier import SequenceClassifier as SequenceClassifier
+from tinyseq.sklearn.regressor import SequenceRegressor as SequenceRegressor
+from tinyseq.sklearn.tagger import SequenceTagger as SequenceTagger

@@ -1,13 +1,12 @@
-"""A recurrence behind scikit-learn's `fit` and `predict`: of each sequence a class, numbers, or tags."""
+"""A recurrence behind scikit-learn's `fit`: what its estimators share."""
 
 import threading
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, check_X_y, column_or_1d
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from tinyseq import random
 from tinyseq.data import LengthBatches
@@ -15,8 +14,7 @@ from tinyseq.data.batches import examples_named
 from tinyseq.errors import NonFiniteError
 from tinyseq.nn import Embedding, Linear, SequenceModel
 from tinyseq.optim import Adam
-from tinyseq.registry import cells, heads, layers, losses
-from tinyseq.sequences import Sequences
+from tinyseq.registry import cells, layers
 from tinyseq.sklearn.inputs import Array, Given, Reader, read
 from tinyseq.training import BatchLoss, Trainer
 
@@ -24,7 +22,7 @@ _ONE_AT_A_TIME = threading.Lock()  # threads of a joblib backend share one sourc
 ROWS = 256  # of a batch that is predicted
 
 
-class _Sequential(BaseEstimator):  # type: ignore[misc]
+class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
     """What the estimators share. `learning_rate` is Adam's; "auto" batches hold up to 200 samples.
 
     `unit` takes texts apart, at "word"s or at "char"acters. Numbers are scaled by feature to mean 0 and
@@ -171,138 +169,3 @@ class _Sequential(BaseEstimator):  # type: ignore[misc]
 
     def _pool(self) -> str:
         return "ends" if self.bidirectional else "last"
-
-
-class SequenceClassifier(ClassifierMixin, _Sequential):  # type: ignore[misc]
-    """Each sequence's class. y: labels of any kind, (samples,)."""
-
-    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Any:
-        """One epoch on these samples; the first call fixes classes (by default those of y) and vocabulary."""
-        anew = not hasattr(self, "_model")
-        return self._fit(X, y, sample_weight, 1, anew=anew, classes=classes)
-
-    def predict(self, X: Any) -> Array:
-        """The likeliest class of each sequence, (samples,)."""
-        p = self.predict_proba(X)
-        found: Array = self.classes_[p.argmax(1)]
-        return found
-
-    def predict_proba(self, X: Any) -> Array:
-        """Probabilities (samples, classes), in the order of `classes_`."""
-        p = np.exp(np.concatenate([answer.numpy() for answer in self._answers(X)]))
-        scaled: Array = p / p.sum(1, keepdims=True)
-        return scaled
-
-    def _y_options(self) -> dict[str, Any]:
-        return {}
-
-    def _learn_targets(self, y: Any, kept: Array, weights: Array, classes: Any) -> None:
-        labels = column_or_1d(y, warn=True)
-        check_classification_targets(labels)
-        self._made_with = self.get_params()
-        self.classes_ = np.unique(labels) if classes is None else np.unique(classes)
-
-    def _targets(self, y: Any, given: Given, kept: Array) -> Any:
-        labels = column_or_1d(y)[kept]
-        unknown = sorted(set(labels.tolist()) - set(self.classes_.tolist()), key=str)
-        if unknown:
-            raise ValueError(f"y has labels that are not among classes: {unknown[:5]}.")
-        return np.searchsorted(self.classes_, labels)
-
-    def _head(self, size: int) -> Any:
-        return heads["classifier"](size, len(self.classes_), pooling=self._pool())
-
-    def _losses(self, head: Any, features: Any, targets: Any, xs: Any, weights: Array) -> Any:
-        return losses["cross-entropy"](reduction="none")(head.scores(features), np.array(targets)), weights
-
-
-class SequenceRegressor(RegressorMixin, _Sequential):  # type: ignore[misc]
-    """Numbers of each sequence. y: (samples,) or (samples, outputs), inside with mean 0 and variance 1."""
-
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
-        """One epoch on these samples; the first call fixes vocabulary and scales."""
-        return self._fit(X, y, sample_weight, 1, anew=not hasattr(self, "_model"))
-
-    def predict(self, X: Any) -> Array:
-        """The numbers of each sequence, (samples,) or (samples, outputs) as y had them."""
-        found = np.concatenate([answer.numpy() for answer in self._answers(X)]) * self._spread + self._middle
-        answer: Array = found[:, 0] if self._flat else found
-        return answer
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.target_tags.multi_output = True
-        return tags
-
-    def _y_options(self) -> dict[str, Any]:
-        return {"multi_output": True, "y_numeric": True}
-
-    def _numbers(self, y: Any) -> Array:
-        dummy = np.zeros((len(y), 1))
-        _, y = check_X_y(dummy, y, multi_output=True, y_numeric=True)
-        y = np.asarray(y, np.float64)
-        table: Array = y[:, None] if y.ndim == 1 else y
-        return table
-
-    def _learn_targets(self, y: Any, kept: Array, weights: Array, classes: Any) -> None:
-        self._made_with = self.get_params()
-        self._flat = np.ndim(y) == 1
-        numbers, shares = self._numbers(y), weights[:, None]
-        numbers = numbers[kept] if len(numbers) != len(weights) else numbers
-        self._middle = (numbers * shares).sum(0) / shares.sum()
-        spread = np.sqrt(((numbers - self._middle) ** 2 * shares).sum(0) / shares.sum())
-        self._spread = np.where(spread > 0, spread, 1.0)
-
-    def _targets(self, y: Any, given: Given, kept: Array) -> Any:
-        return (self._numbers(y)[kept] - self._middle) / self._spread
-
-    def _head(self, size: int) -> Any:
-        return heads["regressor"](size, len(self._middle), pooling=self._pool())
-
-    def _losses(self, head: Any, features: Any, targets: Any, xs: Any, weights: Array) -> Any:
-        each = losses["squared-error"](reduction="none")(head.predict(features), np.array(targets))
-        return each.mean(axis=-1), weights
-
-
-class SequenceTagger(_Sequential):
-    """A tag for each step of each sequence. y: one list of tags for each sample."""
-
-    def predict(self, X: Any) -> list[list[Any]]:
-        """A list of tags for each sequence."""
-        return [self.classes_[ids.numpy()].tolist() for batch in self._answers(X) for ids in batch.to_list()]
-
-    def score(self, X: Any, y: Any) -> float:
-        """The share of steps that are tagged as in y."""
-        pairs = [
-            (a, b)
-            for ours, theirs in zip(self.predict(X), y, strict=True)
-            for a, b in zip(ours, theirs, strict=True)
-        ]
-        return float(np.mean([a == b for a, b in pairs]))
-
-    def _y_options(self) -> dict[str, Any]:
-        return {}
-
-    def _learn_targets(self, y: Any, kept: Array, weights: Array, classes: Any) -> None:
-        self._made_with = self.get_params()
-        if wrong := [i for i, tags in enumerate(y) if isinstance(tags, str)]:
-            raise ValueError(f"y has a list of tags for each sample, and that of {wrong[0]} is a string.")
-        self.classes_ = np.unique([tag for tags in y for tag in tags])
-
-    def _targets(self, y: Any, given: Given, kept: Array) -> Any:
-        chosen = [np.asarray(list(y[i])) for i in kept]
-        for i, (tags, sample) in enumerate(zip(chosen, given.samples, strict=True)):
-            if len(tags) != len(sample):
-                raise ValueError(
-                    f"Sample {kept[i]} of X has {len(sample)} steps, and y has {len(tags)} tags."
-                )
-        return [np.searchsorted(self.classes_, tags) for tags in chosen]
-
-    def _head(self, size: int) -> Any:
-        return heads["tagger"](size, len(self.classes_))
-
-    def _losses(self, head: Any, features: Any, targets: Any, xs: Any, weights: Array) -> Any:
-        ids = Sequences.from_list(targets)
-        shares = Sequences.from_list([np.full(len(t), w) for t, w in zip(targets, weights, strict=True)])
-        each = losses["cross-entropy"](reduction="none")(head.projection(features), ids)
-        return getattr(each, "data", each), shares.data.numpy()
