@@ -42,14 +42,22 @@ def test_a_replayed_run_has_the_same_weights(trained: Any, command: Any) -> None
     assert {path.name: path.read_bytes() for path in trained.iterdir()} == before
 
 
-def test_a_device_is_no_file_of_examples(trained: Any, command: Any, tmp_path: Any) -> None:
+@pytest.mark.parametrize("named", ["/dev/zero", "a" * 5000])
+def test_what_is_no_file_is_not_there(trained: Any, command: Any, tmp_path: Any, named: str) -> None:
     receipt = json.loads((trained / "receipt.json").read_text())
-    if "files" in receipt["run"]:
-        receipt["run"]["files"]["train"]["file"] = "/dev/zero"
-        (tmp_path / "damaged.json").write_text(json.dumps(receipt))
-        code, _, err = command("replay", tmp_path / "damaged.json")
-        assert code == 2
-        assert "is not there" in err
+    (receipt["run"]["files"]["train"] if "files" in receipt["run"] else receipt["run"])["file"] = named
+    (tmp_path / "damaged.json").write_text(json.dumps(receipt))
+    code, _, err = command("replay", tmp_path / "damaged.json")
+    assert code == 2
+    assert "is not there" in err
+    assert len(err) < 1000
+
+
+def test_a_class_that_is_not_known_is_one_sentence(file: Any, command: Any, tmp_path: Any) -> None:
+    assert command("train", file)[0] == 0
+    receipt = json.loads((file.parent / "run" / "receipt.json").read_text())
+    receipt["run"]["run"]["model"]["class"] = "modGl:sequence-model"
+    refuses(command, tmp_path / "damaged.json", receipt)
 
 
 def test_what_differs_is_told(trained: Any, command: Any) -> None:

@@ -146,6 +146,14 @@ def test_features_of_tokens() -> None:
     check(model, Sequences.from_list(tokens))
 
 
+def test_tokens_without_their_letters() -> None:
+    dropped = tinyseq.layers["word-dropout"](0.5, columns=True)
+    embed = Sequential(dropped, TokenFeatures(Embedding(9, 2), Embedding(6, 4)))
+    model = random_weights(SequenceModel(embed, run(LSTM(WIDTH, WIDTH)), HEADS["tagger"]()))
+    rng = np.random.default_rng(0)
+    check(model, Sequences.from_list([rng.integers(0, 6, (n, 2)) for n in (2, 5, 1)]))
+
+
 @pytest.mark.parametrize("encoder", ["grus", "bidirectional", "reversed"])
 def test_pooling_where_each_direction_has_read_everything(encoder: str) -> None:
     head = tinyseq.heads["classifier"](WIDTH, 4, pooling="ends")

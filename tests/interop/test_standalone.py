@@ -18,7 +18,8 @@ from tinyseq import Sequences, no_grad, recipes
 from tinyseq.data import Vocabulary
 from tinyseq.errors import ConfigError
 from tinyseq.interop import to_python
-from tinyseq.nn import Dropout, Embedding, Linear, SequenceModel, TokenFeatures
+from tinyseq.nn import Dropout, Embedding, Linear, SequenceModel, Sequential, TokenFeatures
+from tinyseq.tasks.reader import Reader
 
 
 def written(model: SequenceModel, folder: Path, **options: Any) -> ModuleType:
@@ -125,6 +126,14 @@ def test_tokens_with_their_spelling(folder: Path) -> None:
         sequences = [rng.integers(0, 6, (n, 6)) for n in (4, 1, 3)]
         sequences[0][1, 2:] = 0  # a word without characters
         assert same(module.predict(sequences), answers(model, sequences))
+
+
+def test_tokens_whose_words_are_dropped_in_training(folder: Path) -> None:
+    dropped = tinyseq.layers["word-dropout"](0.5, columns=True)
+    embed = Sequential(dropped, TokenFeatures(Embedding(9, 2), Embedding(6, 2)), Linear(4, WIDTH))
+    module = written(model := SequenceModel(embed, run(LSTM(WIDTH, WIDTH)), HEADS["crf"]()), folder)
+    sequences = [np.random.default_rng(0).integers(0, 6, (n, 2)) for n in (4, 1, 3)]
+    assert same(module.predict(sequences), answers(model, sequences))
 
 
 def test_step_by_step_is_all_at_once(folder: Path) -> None:
@@ -251,6 +260,33 @@ def test_words_in_and_labels_out(folder: Path) -> None:
     assert module.encode(["film", "bad"]).tolist() == words.encode(["film", "bad"]).tolist()
     assert module.decode(np.array([1, 0])) == ["O", "B-X"]
     assert "a list of words" in refuses(lambda: module.encode("good film"))
+
+
+WORDS = ["Ann", "saw", "ROME", "McAdam", "3rd", "1950", ".", "film", "\u00e9t\u00e9", "x" * 20]
+
+
+@pytest.mark.parametrize("features", ["word", "case", "spelling"])
+@pytest.mark.parametrize("options", [{}, {"lowercase": True}, {"digits": True}])
+def test_words_are_read_as_the_task_reads_them(features: str, options: Any, folder: Path) -> None:
+    reader = Reader.of([WORDS[::2], WORDS[::2]], features=features, **options)
+    sizes = reader.told()
+    embed: Any = Embedding(sizes["vocabulary_size"], 4)
+    if features != "word":
+        spelling = (Embedding(sizes["characters"], 2), tinyseq.Recurrent(GRU(2, 2)))
+        embed = TokenFeatures(embed, Embedding(6, 2), *(spelling if features == "spelling" else ()))
+    model = SequenceModel(embed, run(GRU(embed.embedding_size, WIDTH)), HEADS["crf"]())
+    module = written(model, folder, vocabulary=reader, labels=Vocabulary("abcd"))
+    assert module.encode(WORDS).tolist() == reader.ids(WORDS).tolist()
+    assert same(module.predict([module.encode(WORDS)]), answers(model, [reader.ids(WORDS)]))
+    for wrong in ("a film", None, 3, ["a", 3], [""]):
+        assert "a list of words" in refuses(lambda wrong=wrong: module.encode(wrong))
+
+
+def test_characters_are_read_as_the_task_reads_them(folder: Path) -> None:
+    reader = Reader.of(["abc", "abd"], unit="char")
+    model = SequenceModel(Embedding(9, WIDTH), run(GRU(WIDTH, WIDTH)), HEADS["tagger"]())
+    module = written(model, folder, vocabulary=reader)
+    assert module.encode(" bad ").tolist() == reader.ids(reader.split(" bad ")).tolist()
 
 
 @pytest.mark.parametrize("name", ["model.txt", "a-b.py", "1.py"])

@@ -59,8 +59,7 @@ def run(args: argparse.Namespace) -> None:
         raise DataError(f"{path} holds a {type(model).__name__}; only a whole model is written as Python.")
     if isinstance(found, Predictor):
         task = found.task
-        known = task.reader.vocabulary if task.reader.is_plain else None
-        to_python(model, args.file, vocabulary=known, labels=getattr(task, "labels", None))
+        to_python(model, args.file, vocabulary=task.reader, labels=getattr(task, "labels", None))
     else:
         vocabulary = describe(path).extra.get("vocabulary")
         known = Vocabulary.from_json(vocabulary) if isinstance(vocabulary, str) else None

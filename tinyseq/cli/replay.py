@@ -16,7 +16,7 @@ from tinyseq.cli.language_model import Corpus, Settings, trainer, trainer_of
 from tinyseq.cli.session import fingerprint
 from tinyseq.cli.train import identity
 from tinyseq.data import demo_text, read_text
-from tinyseq.errors import ConfigError, DataError
+from tinyseq.errors import ConfigError, DataError, clip
 from tinyseq.registry import build
 from tinyseq.registry.run_file import Run, parsed
 from tinyseq.registry.run_file import read as read_run
@@ -110,7 +110,7 @@ def _again(
 def _text_of_run(path: Path, notes: dict[str, Any], moved: Path | None) -> str:
     """The text that the run read. Raises DataError if it is another now."""
     file = moved or (Path(notes["file"]) if notes.get("file") else None)
-    if file is not None and not file.is_file():
+    if file is not None and not os.path.isfile(file):
         raise _gone(path, file, "text")
     text = demo_text() if file is None else read_text(file)
     if fingerprint(text) != notes.get("sha256"):
@@ -130,7 +130,7 @@ def _files(path: Path, notes: dict[str, Any], args: argparse.Namespace) -> dict[
     found = {}
     for option, read in known.items():
         file = getattr(args, option) or Path(read["file"])
-        if not (file.is_file() or file.is_dir()):  # a device has no end
+        if not (os.path.isfile(file) or os.path.isdir(file)):  # a device has no end
             raise _gone(path, file, option)
         if labelled.sha256(file) != read.get("sha256"):
             raise DataError(
@@ -166,11 +166,14 @@ def _described(path: Path, notes: dict[str, Any], files: dict[str, str]) -> Sett
 
 
 def _gone(path: Path, file: Path, option: str) -> DataError:
-    return DataError(f"{file}, which the run of {path} read, is not there: say where it is with --{option}.")
+    return DataError(
+        f"{clip(str(file))}, which the run of {path} read, is not there: say where it is with --{option}."
+    )
 
 
 def _damaged(path: Path, what: str) -> DataError:
-    return DataError(f"{path} is of another tinyseq, or damaged: {what.rstrip('.')}.")
+    first = what.partition("\n")[0]  # without the list of what there is
+    return DataError(f"{path} is of another tinyseq, or damaged: {first.rstrip('.')}.")
 
 
 def _is_path(value: Any) -> bool:

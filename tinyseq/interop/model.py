@@ -7,14 +7,14 @@ import numpy as np
 
 from tinyseq.errors import ConfigError
 from tinyseq.interop.weights import kind_of
-from tinyseq.nn import Dropout, Embedding, Module, Residual, Sequential, TokenFeatures
+from tinyseq.nn import Embedding, Module, Residual, Sequential, TokenFeatures
 
 
 def step_of(model: Any) -> tuple[tuple[int, ...], Any]:
     """The shape and dtype of one step of what `model` reads. Raises ConfigError for one that does not say."""
-    if isinstance(model.embed, TokenFeatures):
+    first = first_of(model)
+    if isinstance(first, TokenFeatures):
         return (3,), np.dtype(np.int64)
-    first = next(_flattened(model.embed, model.encoder), None)
     if isinstance(first, Embedding):
         return (), np.dtype(np.int64)
     width = getattr(first, "input_size", None) or getattr(first, "size", None)
@@ -23,6 +23,11 @@ def step_of(model: Any) -> tuple[tuple[int, ...], Any]:
         raise ConfigError(f"{type(first).__name__} does not say its input_size, the width of a step.")
     parameter = next(iter(model.parameters()), None)
     return (int(width),), np.dtype(np.float32) if parameter is None else parameter.dtype
+
+
+def first_of(model: Any) -> Any:
+    """The module that reads what goes in, None for a model that reads nothing."""
+    return next(_flattened(model.embed, model.encoder), None)
 
 
 def head_of(model: Any) -> Any:
@@ -40,5 +45,5 @@ def _flattened(*modules: Any) -> Iterator[Any]:
             yield from _flattened(*module.layers)
         elif type(module) is Residual:
             yield from _flattened(module.layer)
-        elif isinstance(module, Module) and type(module) is not Dropout:
+        elif isinstance(module, Module) and not kind_of(module).endswith("dropout"):
             yield module

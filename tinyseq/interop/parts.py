@@ -228,6 +228,11 @@ class Parts:
     def _token_features(self, module: TokenFeatures, path: str, like: Example) -> Part:
         word = self.part(module.word, f"{path}_word", like[:, 0])
         case = self.part(module.case, f"{path}_case", like[:, 1])
+        if module.character is None:
+            line = f"return np.concatenate([{word.name}(ids[:, 0]), {case.name}(ids[:, 1])], axis=1)"
+            text = f"{path}: what a token is, and how it is capitalised."
+            name = self.program.function(_word(path), "ids", [line], text)
+            return Part(name, np.concatenate([word.gives, case.gives], axis=1))
         character = self.part(module.character, f"{path}_character", like[:, 2])
         spelling = self.part(module.spelling, f"{path}_spelling", character.gives)
         start = spelling.start.format(batch="sizes[0]") or "()"

@@ -188,6 +188,14 @@ def best_path(scores: Array, blank: int) -> Array:
     return path[np.append(True, path[1:] != path[:-1]) & (path != blank)]
 
 
+def spelled(words: Sequence[str], characters: dict[str, int], unknown: int, width: int) -> Array:
+    """The ids of the first characters of each word, 0 behind its end."""
+    ids = np.zeros((len(words), width), np.int64)
+    for row, word in zip(ids, words, strict=True):
+        row[: len(word)] = [characters.get(c, unknown) for c in word[:width]]
+    return ids
+
+
 def character_words(ids: Array) -> list[Array]:
     """The characters of each row: up to the last that is not 0, and at least one."""
     return [row[: max(1, int(np.flatnonzero(row)[-1]) + 1 if row.any() else 1)] for row in ids]

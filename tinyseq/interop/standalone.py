@@ -12,14 +12,16 @@ import numpy as np
 
 import tinyseq
 from tinyseq.backend import to_numpy
+from tinyseq.data.tokens import capitalisation
 from tinyseq.data.vocabulary import UNITS, Vocabulary
 from tinyseq.engine import Tensor, no_grad
 from tinyseq.errors import ConfigError
 from tinyseq.files import atomic_write
 from tinyseq.interop import runtime
-from tinyseq.interop.model import head_of, step_of
+from tinyseq.interop.model import first_of, head_of, step_of
 from tinyseq.interop.parts import Parts
 from tinyseq.nn import Embedding, SequenceModel, TokenFeatures
+from tinyseq.tasks.reader import Reader
 
 _HEADER = '''\
 """{module}, written by tinyseq {version}: it needs NumPy, and its weights in {module}.npz beside it.
@@ -75,6 +77,20 @@ def encode({given}):
 {check}    return np.array([{get} for symbol in {split}], np.int64)
 '''
 
+_READ = '''\
+{constants}
+
+
+def encode({given}):
+    """The ids of {what}; the symbols stand in SYMBOLS.{more}"""
+    if {wrong}:
+        raise ValueError("give {what}")
+    words = {split}
+    looked_up = [{normal} for word in words]
+    ids = np.array([_ids.get(word, {unknown}) for word in looked_up], np.int64)
+    return {answer}
+'''
+
 _WITHOUT_UNKNOWN = """\
     strange = [symbol for symbol in {split} if symbol not in _ids]
     if strange:
@@ -99,7 +115,7 @@ def to_python(
     model: SequenceModel,
     path: str | os.PathLike[str],
     *,
-    vocabulary: Vocabulary | None = None,
+    vocabulary: Vocabulary | Reader | None = None,
     labels: Vocabulary | None = None,
 ) -> None:
     """Write `model` to the file `path`, NAME.py, and its weights beside it, NAME.npz; they need NumPy only.
@@ -108,8 +124,9 @@ def to_python(
     answers what `model.predict` does in evaluation mode, one array for each. Where no step waits for a later
     one, its `start(batch)` and `step(x, state)` read step by step. With the `vocabulary` of the ids, the file
     has `encode(text)` and `decode(ids)` too; with the `labels` of what is predicted, they are of a list of
-    words and of labels. Bad input is a ValueError there, in one sentence. Raises ConfigError, which names the
-    part of the model, for one that cannot be written; no file is written then.
+    words and of labels. With the Reader of a task, `encode` does all that it does but cut a text into words.
+    Bad input is a ValueError there, in one sentence. Raises ConfigError, which names the part of the model,
+    for one that cannot be written; no file is written then.
     """
     target = Path(path)
     if target.suffix != ".py" or not target.stem.isidentifier():
@@ -137,13 +154,14 @@ class _Program:
         self.functions: list[str] = []
         self.names: set[str] = set()
 
-    def source(self, module: str, vocabulary: Vocabulary | None, labels: Vocabulary | None) -> str:
+    def source(self, module: str, vocabulary: Vocabulary | Reader | None, labels: Vocabulary | None) -> str:
         """The whole file."""
         model, parts = self.model, Parts(self)
-        ids = isinstance(model.embed, Embedding | TokenFeatures)
+        reads = first_of(model)
+        ids = isinstance(reads, Embedding | TokenFeatures)
         step, dtype = step_of(model)
         like = np.zeros((1, *step), dtype)
-        shape = (None,) if isinstance(model.embed, TokenFeatures) else like.shape[1:]
+        shape = (None,) if isinstance(reads, TokenFeatures) else like.shape[1:]
         embed = parts.part(model.embed, "embed", like)
         encoder = parts.part(model.encoder, "encoder", embed.gives)
         head = parts.head(head_of(model), encoder.gives)
@@ -164,9 +182,12 @@ class _Program:
         self.functions.append(_PREDICT.format(encoder=first, **words))
         if head.streams and encoder.streams and encoder.start:
             self.functions.append(_STEP.format(encoder=encoder.call(rows), **words))
-        if vocabulary is not None:
+        if isinstance(vocabulary, Reader):
+            self.functions += _reading(vocabulary)
+            self.functions += [] if labels is None else [_labels(labels)]
+        elif vocabulary is not None:
             self.functions += _symbols(vocabulary, labels)
-        example = ("[3, 1, 4]", "[1, 5]") if type(model.embed) is Embedding else ("first", "second")
+        example = ("[3, 1, 4]", "[1, 5]") if type(reads) is Embedding else ("first", "second")
         header = _HEADER.format(
             module=module, version=tinyseq.__version__, example=example[0], other=example[1]
         )
@@ -234,7 +255,42 @@ def _symbols(vocabulary: Vocabulary, labels: Vocabulary | None) -> list[str]:
         joined = f"{UNITS[vocabulary.unit]!r}.join([SYMBOLS[i] for i in ids])"
         names = _NAMES.format(constant="", text="The text of ids.", names="SYMBOLS", joined=joined)
     else:
-        constant = f"LABELS = {list(labels.symbols)!a}\n\n\n"
-        text, joined = "The labels of ids: of tags, or of each likeliest class.", "[LABELS[i] for i in ids]"
-        names = _NAMES.format(constant=constant, text=text, names="LABELS", joined=joined)
+        names = _labels(labels)
     return [encode, names]
+
+
+def _labels(labels: Vocabulary) -> str:
+    """A function from ids to labels."""
+    constant = f"LABELS = {list(labels.symbols)!a}\n\n\n"
+    text, joined = "The labels of ids: of tags, or of each likeliest class.", "[LABELS[i] for i in ids]"
+    return _NAMES.format(constant=constant, text=text, names="LABELS", joined=joined)
+
+
+def _reading(reader: Reader) -> list[str]:
+    """A function from what a task reads to ids, with what it calls."""
+    constants = [f"SYMBOLS = {list(reader.vocabulary.symbols)!a}"]
+    constants.append("_ids = {symbol: i for i, symbol in enumerate(SYMBOLS)}")
+    columns = ["ids", *(["[capitalisation(word) for word in words]"] if reader.features != "word" else [])]
+    if reader.features == "spelling":
+        characters, width = reader.characters, reader.ids(["a"]).shape[1] - 2
+        constants.append(f"CHARACTERS = {list(characters.symbols)!a}")
+        constants.append("_characters = {symbol: i for i, symbol in enumerate(CHARACTERS)}")
+        unknown = characters.id(str(characters.unknown))
+        columns.append(f"spelled(words, _characters, {unknown}, {width})")
+    texts = reader.unit == "char"
+    normal = "word.lower()" if reader.lowercase or reader.features != "word" else "word"
+    cut = " A text is cut into them by tinyseq.data.words, which is not in this file."
+    encode = _READ.format(
+        constants="\n".join(constants),
+        given="text" if texts else "words",
+        what="a text" if texts else "a list of words",
+        more="" if texts else cut,
+        wrong="not isinstance(text, str)"
+        if texts
+        else "not isinstance(words, list | tuple) or not all(isinstance(w, str) and w for w in words)",
+        split="list(text.strip())" if texts else "list(words)",
+        normal=f'"".join("0" if c.isdigit() else c for c in {normal})' if reader.digits else normal,
+        unknown=reader.vocabulary.id(str(reader.vocabulary.unknown)),
+        answer="ids" if len(columns) == 1 else f"np.column_stack([{', '.join(columns)}])",
+    )
+    return [*([inspect.getsource(capitalisation)] if len(columns) > 1 else []), encode]

@@ -65,11 +65,6 @@ class Reader:
         """The tokens of a raw text; none of a blank one."""
         return self.splitter(self.unit)(text)
 
-    @property
-    def is_plain(self) -> bool:
-        """Whether words are looked up as they are, and nothing else is read of them."""
-        return self.unit == self.features == "word" and not (self.lowercase or self.digits)
-
     @staticmethod
     def splitter(unit: str) -> Callable[[str], list[str]]:
         """What takes raw texts apart into these units."""

@@ -11,7 +11,7 @@ from tinyseq.contracts import Cell
 from tinyseq.engine import no_grad
 from tinyseq.errors import ConfigError, DataError
 from tinyseq.files import atomic_write
-from tinyseq.interop.model import head_of, step_of
+from tinyseq.interop.model import first_of, head_of, step_of
 from tinyseq.interop.onnx.graph import IR_VERSION, OPSET, Graph, Value
 from tinyseq.interop.onnx.recurrences import recurrence
 from tinyseq.interop.onnx.steps import pooled, write_function
@@ -120,7 +120,7 @@ class _Export:
         shape, dtype = step_of(model)
         x = graph.name("x")
         dims: list[Any] = list(shape)
-        if isinstance(model.embed, TokenFeatures):
+        if isinstance(first_of(model), TokenFeatures):
             dims = ["width"]
         if kind_of(head_of(model)) == "head:generator":
             self.described = [graph.info(x, dtype, ["batch", *dims])]
@@ -203,6 +203,9 @@ class _Export:
 
         word = self.part(module.word, pick(0), f"{path}.word")
         case = self.part(module.case, pick(1), f"{path}.case")
+        if module.character is None:
+            both = graph.node("Concat", word.name, case.name, axis=2)
+            return word._replace(name=both, shape=(module.embedding_size,))
         letters = graph.node("Slice", x.name, ints(2), ints(2**31), ints(2))
         one_by_one = graph.node("Concat", ints(-1), graph.node("Shape", letters, start=2), axis=0)
         rows = graph.node("Reshape", letters, one_by_one)  # (tokens, letters)
