@@ -1,11 +1,13 @@
 """A saved run leaves as ONNX or as Python."""
 
+import importlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import tinyseq
+from tests.cli.examples import run_of
 from tinyseq.cli import main
 from tinyseq.data import Vocabulary
 from tinyseq.nn import Embedding, SequenceModel
@@ -39,6 +41,28 @@ def test_as_python(saved: Path) -> None:
     assert "def predict" in text
     assert "def encode" in text
     assert (saved / "abc.npz").is_file()
+
+
+@pytest.mark.parametrize(
+    ("task", "texts"),
+    [("tagging", ["Ann saw Rome .", "Bob saw"]), ("classification", ["good film", "dull , bad play"])],
+)
+def test_a_run_on_labelled_examples_answers_as_its_file_of_python(
+    task: str, texts: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the page about exchange does it."""
+    described = run_of(task, tmp_path)
+    assert main(["train", str(described)]) == 0
+    assert main(["export", str(tmp_path / "run"), str(tmp_path / f"of_{task}.py")]) == 0
+    monkeypatch.syspath_prepend(tmp_path)
+    module = importlib.import_module(f"of_{task}")
+    said = module.predict([module.encode(text.split()) for text in texts])
+    predictor = tinyseq.load(tmp_path / "run" / "model.safetensors")
+    answers = predictor.predict(texts)
+    if task == "tagging":
+        assert [module.decode(tags) for tags in said] == [answer.tags for answer in answers]
+    else:
+        assert module.decode([int(scores.argmax()) for scores in said]) == [a.label for a in answers]
 
 
 @pytest.mark.parametrize(
