@@ -1,15 +1,20 @@
 """The page about a run: what it says, that users' text stays text, and that a browser shows it."""
 
+import json
 import re
 import shutil
 import subprocess
+from collections import Counter
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 
+import tinyseq
 from tinyseq import lens, load
 from tinyseq.cli import main
+from tinyseq.lens.report.page import confusions, page
+from tinyseq.nn import Embedding, SequenceModel
 
 EVIL = "<script>document.title='taken'</script>"
 MODEL = """
@@ -116,6 +121,7 @@ def test_the_page_says_what_the_run_is(report):
             assert f"{name}{value:.4f}" in found.text
         assert re.search(r"(wrong|right): \d+ of 30", found.text)
         assert "<b>" in found.text
+        assert ("right ↓ answer →" in found.text) == any(a != b for a, b in judged.confused)
     else:
         assert "saved without a task" in found.text
 
@@ -127,6 +133,63 @@ def test_texts_of_users_stay_texts(report):
     assert EVIL not in html
     letters = "".join(re.findall(r'data-token="(.*?)"', html))
     assert "&lt;" in letters
+
+
+def cells(html):
+    return re.findall(r"<t[hd]>(.*?)</t[hd]>", html)
+
+
+def test_what_is_taken_for_what_is_counted():
+    html = confusions(Counter({("neg", "neg"): 1_200, ("neg", "<b>"): 3, ("<b>", "<b>"): 7}))
+    rows = [*("right ↓ answer →", "&lt;b&gt;", "neg"), *("&lt;b&gt;", "7", "·"), *("neg", "3", "1,200")]
+    assert cells(html) == rows
+
+
+def test_of_many_classes_the_most_frequent_mistakes_are_listed():
+    many = Counter({(f"c{k}", f"c{k + 1}"): k + 1 for k in range(20)} | {("c0", "c0"): 99})
+    listed = [text for k in range(19, 9, -1) for text in (f"c{k}", f"c{k + 1}", f"{k + 1}")]
+    assert cells(confusions(many)) == ["right", "answer", "times", *listed]
+
+
+def test_without_mistakes_there_is_no_such_table():
+    assert confusions(Counter({("neg", "neg"): 5})) == ""
+
+
+@pytest.mark.parametrize("task", ["pairs", "sequence-to-sequence"])
+def test_tasks_without_labels_show_their_worst_examples(task, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    rows = {
+        "pairs": "first,second,label\n" + f"a good film,{EVIL} fine,1\na dull film,a good play,0\n" * 15,
+        "sequence-to-sequence": "source,target\n" + f"a b,b a\nb {EVIL},c b\n" * 15,
+    }[task]
+    (tmp_path / "data.csv").write_text(rows)
+    assert main(["train", "--init", task, "data.csv"]) == 0
+    run = tmp_path / "data.toml"
+    run.write_text(re.sub("epochs = [0-9]+", "epochs = 1", run.read_text()))
+    assert main(["train", "data.toml"]) == 0
+    assert main(["report", "runs/data", "-o", "page.html", "--data", "data.csv"]) == 0
+    html = (tmp_path / "page.html").read_text()
+    judged = load("runs/data/model.safetensors").evaluate("data.csv")
+    assert f"wrong: {len(judged.wrong)} of 30" in html
+    for one in judged.wrong[:8]:
+        assert f"{one.text} → {one.mistakes[0]}" in read(html).text
+    assert EVIL not in html
+    assert 'data-token="a"' in html  # of the first text, which nobody had to give
+    assert main(["report", "runs/data", "-o", "page.html", "--data", "gone.csv"]) == 2
+    assert "There is no file gone.csv: check the path." in capsys.readouterr().err
+
+
+def test_means_are_of_all_units_and_the_units_that_are_cut_are_counted():
+    model = SequenceModel(Embedding(3, 4), tinyseq.cells["gru"](4, 70), tinyseq.heads["classifier"](70, 2))
+    xs = tinyseq.Sequences.from_list([[1, 2]])
+    seen = lens.trace(model, xs)
+    html = page("title", model, trace=seen, tokens="ab")
+    inside = json.loads(re.search(r'id="inside">(.*?)</script>', html).group(1))
+    gate = next(part for part in inside if part["name"].startswith("encoder.z"))
+    assert gate["name"] == "encoder.z, 64 of 70 units"
+    assert [len(row) for row in gate["rows"]] == [64, 64]
+    wanted = seen["encoder.z"].to_list()[0].numpy().mean(axis=1)
+    np.testing.assert_allclose(gate["means"], wanted, rtol=1e-6)
 
 
 def browser():
@@ -181,9 +244,6 @@ def test_what_is_missing_is_said(tmp_path, monkeypatch, capsys):
     from tinyseq_cells.gru import GRU
     from tinyseq_heads.classifier import Classifier
 
-    import tinyseq
-    from tinyseq.nn import Embedding, SequenceModel
-
     monkeypatch.chdir(tmp_path)
     tinyseq.save("m.safetensors", SequenceModel(Embedding(3, 4), GRU(4, 5), Classifier(5, 2)))
     assert main(["report", "m.safetensors", "-o", "page.html"]) == 0
@@ -192,3 +252,10 @@ def test_what_is_missing_is_said(tmp_path, monkeypatch, capsys):
         assert sentence in text
     assert main(["report", "m.safetensors", "-o", "page.html", "--data", "x.csv"]) == 2
     assert "leave out --data" in capsys.readouterr().err
+    assert main(["report", "m.safetensors", "-o", "no/page.html"]) == 2
+    assert "no/page.html cannot be written: No such file" in capsys.readouterr().err
+
+
+def test_of_the_epochs_one_is_the_best(report):
+    text = read(report[1].read_text()).text
+    assert text[text.index("train loss") : text.index("Receipt")].count("(best)") == 1

@@ -14,7 +14,7 @@ from tinyseq.files import atomic_write
 from tinyseq.lens.report import page
 from tinyseq.registry import describe
 from tinyseq.sequences import Sequences
-from tinyseq.tasks import Classification, Predictor, Tagging, load
+from tinyseq.tasks import Predictor, load
 from tinyseq.training.receipts import RECEIPT, read_receipt
 
 EXAMPLES = """\
@@ -61,14 +61,17 @@ def run(args: argparse.Namespace) -> None:
         trace=trace,
         tokens=tokens,
     )
-    atomic_write(args.output, html.encode())
+    try:
+        atomic_write(args.output, html.encode())
+    except OSError as error:
+        raise DataError(f"{args.output} cannot be written: {error.strerror or error}.") from None
     print(f"{args.output}: {len(html.encode()):,} bytes")
 
 
 def _looked_into(found: Any, path: Path, text: str | None, data: Any) -> tuple[Any, list[str]]:
     """The trace of one sentence and its tokens, if there is a sentence."""
     if isinstance(found, Predictor):
-        if text is None and data and isinstance(found.task, Tagging | Classification):
+        if text is None and data:
             text = found.task.reader.joined(data[0][0])
         if text is None:
             return None, []

@@ -43,6 +43,8 @@ class Predictor:
 
     def columns(self, path: str | os.PathLike[str] = ".", **columns: Any) -> Any:
         """The options of [data] that say how `path` is read, some of them changed."""
+        if not os.path.exists(path):
+            raise DataError(f"There is no file {path}: check the path.")
         known = {key: value for key, value in self.data.items() if key != "vectors"}
         table = {**known, **columns, "task": self.task.name, "train": str(path)}
         data, mistakes = options(SCHEMAS[self.task.name], table, "data")

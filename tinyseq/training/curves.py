@@ -5,14 +5,14 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-WIDTH, HEIGHT, LEFT, TOP = 420, 160, 60, 14  # pixels, of the axes and around them
+WIDTH, HEIGHT, LEFT, TOP = 340, 160, 60, 26  # pixels, of the axes and around them
 COLOURS = ("#4477aa", "#ee6677")  # two of Tol's bright ones
 
 
 def curves(history: Sequence[Any]) -> str:
     """Inline SVG: training and validation loss over the epochs, the best epoch marked; "" without epochs.
 
-    Losses that are not finite are left out; each line has its name and its last value beside it.
+    Losses that are not finite are left out; each line has its name and its last value above them.
     """
     lines = {"train loss": [epoch.train_loss for epoch in history]}
     if any(epoch.valid_loss is not None for epoch in history):
@@ -48,12 +48,9 @@ def curves(history: Sequence[Any]) -> str:
             if math.isfinite(value)
         ]
         parts.append(_line(points, COLOURS[place]))
-        parts.append(
-            _text(
-                LEFT + WIDTH + 8, TOP + 16 * (place + 1), f"{name} {values[-1]:.4f}", "start", COLOURS[place]
-            )
-        )
-    size = f'width="{LEFT + WIDTH + 160}" height="{TOP + HEIGHT + 24}"'
+        parts.append(_text(LEFT + 170 * place, TOP - 10, f"{name} {values[-1]:.4f}", "start", COLOURS[place]))
+    width, height = LEFT + WIDTH + 30, TOP + HEIGHT + 24
+    size = f'width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
     return f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img">{"".join(parts)}</svg>'
 
 

@@ -2,32 +2,40 @@
 
 from collections.abc import Sequence
 from html import escape
-from itertools import islice
 from typing import Any
 
 from tinyseq.lens.pictures.paper import COLOURS
-from tinyseq.tasks import Classification, Predictor, Tagging
+from tinyseq.tasks import Classification, Evaluation, Predictor, Tagging
 
 SHOWN = 8  # of the right ones, and of the wrong ones
 TRIED = 500
 
 
-def examples(found: Predictor, data: Sequence[Any]) -> str:
-    """HTML of the first examples that are answered rightly and of those that are not."""
+def examples(found: Predictor, data: Sequence[Any], judged: Evaluation) -> str:
+    """HTML of the first examples that are answered rightly and of those that are not; of a task without
+    labels, of the worst."""
     tried = list(data[:TRIED])
     if isinstance(found.task, Tagging):
-        judged = _tagged(found, tried)
+        answered = _tagged(found, tried)
     elif isinstance(found.task, Classification):
-        judged = _classified(found, tried)
+        answered = _classified(found, tried)
     else:
-        return f'<p class="note">Examples of the task {escape(found.task.name)} are not shown.</p>'
+        worst = [f"{escape(one.text)} {_said('; '.join(one.mistakes))}" for one in judged.wrong]
+        return _shown("wrong", worst, judged.examples, "the worst")
     html = ""
     for right, title in ((False, "wrong"), (True, "right")):
-        shown = [part for is_right, part in judged if is_right is right]
-        html += f"<h3>{title}: {len(shown):,} of {len(judged):,}</h3>"
-        kind = "example" if right else "example wrong"
-        html += "".join(f'<div class="{kind}">{part}</div>' for part in islice(shown, SHOWN))
+        html += _shown(title, [part for is_right, part in answered if is_right is right], len(tried))
     return html
+
+
+def _shown(title: str, parts: Sequence[str], of: int, which: str = "the first") -> str:
+    cut = f", {which} {SHOWN}" if len(parts) > SHOWN else ""
+    boxes = "".join(f'<div class="example {title}">{part}</div>' for part in parts[:SHOWN])
+    return f"<h3>{title}: {len(parts):,} of {of:,}{cut}</h3>{boxes}"
+
+
+def _said(text: str) -> str:
+    return f'<span class="said">→ {escape(text)}</span>'
 
 
 def _tagged(found: Any, data: Sequence[Any]) -> list[tuple[bool, str]]:
@@ -55,9 +63,7 @@ def _classified(found: Any, data: Sequence[Any]) -> list[tuple[bool, str]]:
         right = example[1]
         share = f" {answer.probabilities[answer.label]:.0%}" if answer.label in answer.probabilities else ""
         said = f"{answer.label}{share}" + ("" if answer.label == right else f", right: {right}")
-        judged.append(
-            (answer.label == right, f'{escape(answer.text)} <span class="said">{escape(said)}</span>')
-        )
+        judged.append((answer.label == right, f"{escape(answer.text)} {_said(said)}"))
     return judged
 
 

@@ -13,11 +13,10 @@ function show(token) {
   token.classList.add("on");
   const strip = document.createElement("div");
   strip.className = "strip";
-  for (const { name, from, to, rows } of seen) {
-    const mean = rows[at].reduce((a, b) => a + b, 0) / rows[at].length;
+  for (const { name, from, to, means, rows } of seen) {
     const [label, number, units] = ["span", "span", "div"].map(kind => document.createElement(kind));
     label.textContent = name;
-    number.textContent = mean.toFixed(2);
+    number.textContent = means[at].toFixed(2);
     units.className = "units";
     for (const value of rows[at]) {
       const unit = document.createElement("i");
@@ -29,7 +28,7 @@ function show(token) {
   }
   const head = document.createElement("p");
   head.className = "note";
-  head.textContent = `position ${at + 1}: ${JSON.stringify(token.dataset.token)}; the mean of each value, and its units`;
+  head.textContent = `position ${at + 1}: ${JSON.stringify(token.dataset.token)}; the mean of each value, and its units from low (blue) to high (yellow)`;
   panel.replaceChildren(head, strip);
 }
 for (const token of document.querySelectorAll("#sentence span"))

@@ -1,10 +1,13 @@
 """The page: sections one after the other, with styles and script inside, and no way out to a network."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from html import escape
 from importlib.resources import files
 from typing import Any
+
+import numpy as np
 
 from tinyseq.errors import DataError
 from tinyseq.lens.pictures.paper import visible
@@ -13,6 +16,7 @@ from tinyseq.lens.report.examples import examples
 from tinyseq.lens.trace import Trace
 from tinyseq.nn.summary import tree
 from tinyseq.tasks import Predictor
+from tinyseq.tasks.evaluation import MATRIX
 from tinyseq.training.curves import curves
 from tinyseq.training.records import Epoch, History
 
@@ -56,9 +60,10 @@ def page(
 def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     """An HTML table, its texts escaped."""
     top = "".join(f"<th>{escape(name)}</th>" for name in head)
+    top = f"<thead><tr>{top}</tr></thead>" if any(head) else ""
     lines = ("".join(f"<td>{escape(str(value))}</td>" for value in row) for row in rows)
     body = "".join(f"<tr>{line}</tr>" for line in lines)
-    return f'<div class="wide"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
+    return f'<div class="wide"><table>{top}<tbody>{body}</tbody></table></div>'
 
 
 def _file(name: str) -> str:
@@ -77,18 +82,18 @@ def _training(receipt: Mapping[str, Any] | None) -> str:
     except TypeError as error:
         raise DataError(f"The receipt's history is of another tinyseq: {error}.") from None
     metrics = list(dict.fromkeys(name for epoch in history for name in epoch.metrics))
+    best = next((epoch for epoch in reversed(history) if epoch.best), None)  # whose model is kept
     rows = [
         [
-            epoch.number,
+            f"{epoch.number} (best)" if epoch is best else epoch.number,
             f"{epoch.train_loss:.4f}",
             "" if epoch.valid_loss is None else f"{epoch.valid_loss:.4f}",
             *(f"{epoch.metrics[name]:.4f}" if name in epoch.metrics else "" for name in metrics),
-            "best" if epoch.best else "",
         ]
         for epoch in history
     ]
     drawn = f'<div class="wide">{curves(history)}</div>'
-    return drawn + table(["epoch", "train loss", "valid loss", *metrics, ""], rows)
+    return drawn + table(["epoch", "train loss", "valid loss", *metrics], rows)
 
 
 def _judged(found: Any, data: Sequence[Any] | None) -> list[tuple[str, str]]:
@@ -106,7 +111,19 @@ def _judged(found: Any, data: Sequence[Any] | None) -> list[tuple[str, str]]:
             for name, s in scores.items()
         ]
         html += table([title, "precision", "recall", "F1", "support"], rows)
-    return [("Figures", html), ("Examples", examples(found, data))]
+    return [("Figures", html + confusions(judged.confused)), ("Examples", examples(found, data, judged))]
+
+
+def confusions(confused: Counter[tuple[str, str]]) -> str:
+    """What was taken for what: all counts of a few classes, of many the most frequent mistakes."""
+    names = sorted({name for pair in confused for name in pair})
+    mistakes = [(a, b, f"{n:,}") for (a, b), n in confused.most_common() if a != b]
+    if not mistakes:
+        return ""
+    if len(names) > MATRIX:
+        return table(["right", "answer", "times"], mistakes[:MATRIX])
+    counts = [(a, *(f"{confused[a, b]:,}" if confused[a, b] else "·" for b in names)) for a in names]
+    return table(["right ↓ answer →", *names], counts)
 
 
 def _inside(trace: Trace | None, tokens: Sequence[str]) -> str:
@@ -119,8 +136,10 @@ def _inside(trace: Trace | None, tokens: Sequence[str]) -> str:
         rows = values.reshape(len(values), -1)
         if len(rows) == len(tokens):
             low, high = limits(rows)
-            cut = [[round(float(v), 3) for v in row[:UNITS]] for row in rows]
-            chosen.append({"name": name, "from": low, "to": high, "rows": cut})
+            shown, units = [[round(float(v), 3) for v in row[:UNITS]] for row in rows], rows.shape[1]
+            label = name if units <= UNITS else f"{name}, {UNITS} of {units} units"
+            means = [float(mean) for mean in rows.mean(axis=1, dtype=np.float64)]
+            chosen.append({"name": label, "from": low, "to": high, "means": means, "rows": shown})
     data = json.dumps(chosen).replace("<", "\\u003c")
     glue = "" if all(len(token) == 1 for token in tokens) else " "
     spans = glue.join(
