@@ -24,6 +24,7 @@ class ShuffledStreams(list):
             yield self[i]
 
 
+@tinyseq.register("layer", "killed-run-encoder")
 class DropoutEncoder(tinyseq.nn.Module):
     """A GRU under dropout, which draws random numbers at every step."""
 
