@@ -312,7 +312,7 @@ class NoUpdate(Adam):
 @pytest.mark.parametrize(
     ("component", "hint"),
     [
-        (NoState, "initial_state: The state before the first step: a NamedTuple of Tensors"),
+        (NoState, "initial_state: The state before the first step: Tensors"),
         (NoStep, "step: The output and the next state; x: (rows, input_size)"),
         (NotMade, "__init__: makes the cell from the arguments of the case."),
         (NoUpdate, "update: Change w and the arrays of `state` in place by gradient g"),

@@ -350,7 +350,7 @@ DESCRIBED: dict[tuple[str, str], list[dict[str, Any]]] = {
         {"cases": [{"tags": NAMES}, {"tags": NAMES, "mode": "strict"}], "inputs": metrics.tags}
     ],
     ("metric", "error-rate"): [{"cases": [{}], "inputs": metrics.words, "reference": metrics.error_rate}],
-    ("metric", "bleu"): [{"cases": [{}], "inputs": metrics.words}],
+    ("metric", "bleu"): [{"cases": [{}], "inputs": metrics.tokens}],
     ("metric", "exact-match"): [{"cases": [{}], "inputs": metrics.words, "reference": metrics.exact_match}],
     ("metric", "auc"): [{"cases": [{}], "inputs": metrics.graded, "reference": metrics.auc}],
     ("metric", "binary-nats"): [{"cases": [{}], "inputs": metrics.answers, "reference": metrics.binary_nats}],

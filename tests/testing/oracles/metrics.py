@@ -47,6 +47,12 @@ def words(metric: Any, rng: np.random.Generator, rows: int) -> tuple[list[str], 
     return [w if rng.random() < 0.5 else w[::-1] + "b" for w in wanted], wanted
 
 
+def tokens(metric: Any, rng: np.random.Generator, rows: int) -> tuple[list[list[str]], list[list[str]]]:
+    """Lists of a and b, often alike."""
+    written, wanted = words(metric, rng, rows)
+    return list(map(list, written)), list(map(list, wanted))
+
+
 def distance(a: str, b: str) -> int:
     @functools.cache
     def between(i: int, j: int) -> int:
