@@ -252,8 +252,26 @@ def test_what_is_missing_is_said(tmp_path, monkeypatch, capsys):
         assert sentence in text
     assert main(["report", "m.safetensors", "-o", "page.html", "--data", "x.csv"]) == 2
     assert "leave out --data" in capsys.readouterr().err
+    assert main(["report", "m.safetensors", "-o", "page.html", "--text", "a"]) == 2
+    assert "no vocabulary to read a text with: leave out --text" in capsys.readouterr().err
     assert main(["report", "m.safetensors", "-o", "no/page.html"]) == 2
     assert "no/page.html cannot be written: No such file" in capsys.readouterr().err
+
+
+def test_a_model_without_a_cell_has_a_report(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data.csv").write_text("text,label\n" + "a good film,pos\na dull film,neg\n" * 15)
+    words = MODEL.replace(MODEL[MODEL.index("[model.encoder]") : MODEL.index("[model.head]")], "")
+    bag = CLASSIFIER.replace("input_size = 6", 'input_size = 8\npooling = "mean"')
+    (tmp_path / "run.toml").write_text(f'{words}{bag}\n[model.encoder]\nclass = "dropout"\np = 0.1\n')
+    assert main(["train", "run.toml"]) == 0
+    assert main(["report", "run", "-o", "page.html", "--data", "data.csv"]) == 0
+    text = read((tmp_path / "page.html").read_text()).text
+    assert "has no cell that could be looked into" in text
+    assert "a good film" in text
+    capsys.readouterr()
+    assert main(["report", "run", "-o", "page.html", "--text", "a good film"]) == 2
+    assert "it needs a Cell" in capsys.readouterr().err
 
 
 def test_of_the_epochs_one_is_the_best(report):

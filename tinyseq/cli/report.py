@@ -12,6 +12,7 @@ from tinyseq.decoding import generate
 from tinyseq.errors import DataError
 from tinyseq.files import atomic_write
 from tinyseq.lens.report import page
+from tinyseq.lens.report.page import recurs
 from tinyseq.registry import describe
 from tinyseq.sequences import Sequences
 from tinyseq.tasks import Predictor, load
@@ -71,7 +72,7 @@ def run(args: argparse.Namespace) -> None:
 def _looked_into(found: Any, path: Path, text: str | None, data: Any) -> tuple[Any, list[str]]:
     """The trace of one sentence and its tokens, if there is a sentence."""
     if isinstance(found, Predictor):
-        if text is None and data:
+        if text is None and data and recurs(found.model):
             text = found.task.reader.joined(data[0][0])
         if text is None:
             return None, []
@@ -79,6 +80,8 @@ def _looked_into(found: Any, path: Path, text: str | None, data: Any) -> tuple[A
         return trace, [] if trace.tokens is None else trace.tokens[0]
     kept = describe(path).extra.get("vocabulary")
     if not isinstance(kept, str):
+        if text is not None:
+            raise DataError(f"{path} holds no vocabulary to read a text with: leave out --text.")
         return None, []
     vocabulary = Vocabulary.from_json(kept)
     if text is None:

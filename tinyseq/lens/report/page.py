@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from tinyseq.contracts import Cell
 from tinyseq.errors import DataError
 from tinyseq.lens.pictures.paper import visible
 from tinyseq.lens.pictures.steps import gate_names, limits
 from tinyseq.lens.report.examples import examples
 from tinyseq.lens.trace import Trace
+from tinyseq.nn import Module
 from tinyseq.nn.summary import tree
 from tinyseq.tasks import Predictor
 from tinyseq.tasks.evaluation import MATRIX
@@ -43,7 +45,7 @@ def page(
         ("Model", f'<div class="wide">{tree(model)}</div>'),
         ("Training", _training(receipt)),
         *_judged(found, data),
-        ("Inside", _inside(trace, tokens)),
+        ("Inside", _inside(found, trace, tokens)),
         ("Receipt", _receipt(receipt)),
     ]
     body = "".join(f"<section><h2>{escape(name)}</h2>{html}</section>" for name, html in sections)
@@ -126,10 +128,19 @@ def confusions(confused: Counter[tuple[str, str]]) -> str:
     return table(["right ↓ answer →", *names], counts)
 
 
-def _inside(trace: Trace | None, tokens: Sequence[str]) -> str:
+def recurs(model: Module) -> bool:
+    """Whether there is a cell in it."""
+    return any(isinstance(part, Cell) for part in model.modules())
+
+
+def _inside(found: Any, trace: Trace | None, tokens: Sequence[str]) -> str:
     """A sentence to hover over."""
     if trace is None:
-        return _note("There was no sentence to look into: add --text TEXT.")
+        if not recurs(found.model if isinstance(found, Predictor) else found):
+            return _note("The model has no cell that could be looked into.")
+        if isinstance(found, Predictor):
+            return _note("There was no sentence to look into: add --text TEXT.")
+        return _note("There was no sentence to look into, and no vocabulary to read one with.")
     chosen = []
     for name in gate_names(trace):
         values = trace[name].to_list()[0].numpy()
