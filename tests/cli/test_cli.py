@@ -195,6 +195,7 @@ def test_help_and_version(command, refused):
         "predict",
         "evaluate",
         "inspect",
+        "report",
         "export",
         "replay",
         "sweep",

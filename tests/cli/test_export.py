@@ -67,7 +67,7 @@ def test_a_run_on_labelled_examples_answers_as_its_file_of_python(
 
 @pytest.mark.parametrize(
     ("model", "file", "said"),
-    [("run", "model.pt", "NAME.onnx or NAME.py"), ("nothing", "model.onnx", "There is no model")],
+    [("run", "model.pt", "NAME.onnx or NAME.py"), ("nothing", "model.onnx", "nothing.\n")],
 )
 def test_what_is_wrong_is_said(
     saved: Path, model: str, file: str, said: str, capsys: pytest.CaptureFixture[str]

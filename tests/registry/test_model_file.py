@@ -158,11 +158,17 @@ def test_a_component_of_another_version_is_refused(install, source, path, tmp_pa
     assert "is at version 2, and version 1 was asked for" in refusal(path, PluginError)
 
 
+def test_the_folder_of_a_run_stands_for_its_model(model, tmp_path):
+    tinyseq.save(tmp_path / "model.safetensors", model)
+    assert tinyseq.config(tinyseq.load(tmp_path)) == tinyseq.config(model)
+    assert tinyseq.describe(str(tmp_path)).config == tinyseq.config(model)
+
+
 def test_what_is_no_model_file_is_refused(model, path, tmp_path):
     assert refusal(tmp_path / "none") == f"There is no file {tmp_path / 'none'}."
     assert refusal(tmp_path).endswith("is a folder: name a file; it holds no .safetensors file.")
-    (tmp_path / "model.safetensors").touch()
-    assert refusal(tmp_path).endswith("it holds model.safetensors.")
+    (tmp_path / "checkpoint.safetensors").touch()
+    assert refusal(tmp_path).endswith("it holds checkpoint.safetensors.")
     assert "There is no file a\0b" in refusal("a\0b")
     for content in b"", b"x", b"\0" * 8, b"\xff" * 100, struct.pack("<Q", 2**63) + b"{}", b"PK\x03\x04" * 99:
         path.write_bytes(content)

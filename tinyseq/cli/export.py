@@ -1,12 +1,10 @@
 """tinyseq export: a trained model for other programs."""
 
 import argparse
-import os
 from pathlib import Path
 from typing import Any
 
 from tinyseq.cli.arguments import Formatter
-from tinyseq.cli.language_model import MODEL
 from tinyseq.data import Vocabulary
 from tinyseq.errors import ConfigError, DataError
 from tinyseq.interop import to_onnx, to_python
@@ -44,10 +42,7 @@ def run(args: argparse.Namespace) -> None:
     """Write the file."""
     if args.file.suffix not in (".onnx", ".py"):
         raise ConfigError(f"{args.file}: say by its ending what to write, NAME.onnx or NAME.py.")
-    path: Path = args.model / MODEL if os.path.isdir(args.model) else args.model
-    if not os.path.isfile(path):
-        raise DataError(f"There is no model {path}.")
-    found = load(path)
+    found = load(args.model)
     model = found.model if isinstance(found, Predictor) else found
     if args.file.suffix == ".onnx":
         data = to_onnx(model, args.file, state=args.state)
@@ -56,12 +51,14 @@ def run(args: argparse.Namespace) -> None:
     if args.state:
         raise ConfigError("--state is for ONNX: a file of Python reads step by step without it.")
     if not isinstance(model, SequenceModel):
-        raise DataError(f"{path} holds a {type(model).__name__}; only a whole model is written as Python.")
+        raise DataError(
+            f"{args.model} holds a {type(model).__name__}; only a whole model is written as Python."
+        )
     if isinstance(found, Predictor):
         task = found.task
         to_python(model, args.file, vocabulary=task.reader, labels=getattr(task, "labels", None))
     else:
-        vocabulary = describe(path).extra.get("vocabulary")
+        vocabulary = describe(args.model).extra.get("vocabulary")
         known = Vocabulary.from_json(vocabulary) if isinstance(vocabulary, str) else None
         to_python(model, args.file, vocabulary=known)
     print(f"{args.file}, with its weights in {args.file.with_suffix('.npz')}")

@@ -7,9 +7,9 @@ from typing import Any
 
 from tinyseq.cli.arguments import Formatter
 from tinyseq.cli.console import duration, show_table
-from tinyseq.cli.predict import model_path
 from tinyseq.nn import SequenceModel, summary
 from tinyseq.registry import describe
+from tinyseq.registry.model_file import model_path
 from tinyseq.tasks import Predictor, load
 from tinyseq.training.receipts import read_receipt
 

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from tinyseq import random
-from tinyseq.cli.language_model import MODEL
 from tinyseq.data import load_vectors
 from tinyseq.errors import DataError
 from tinyseq.nn import Embedding
 from tinyseq.processes import Processes
 from tinyseq.registry import build
+from tinyseq.registry.model_file import MODEL
 from tinyseq.registry.run_file import Run
 from tinyseq.registry.run_options import Labelled
 from tinyseq.tasks import TASKS, Task

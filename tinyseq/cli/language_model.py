@@ -14,13 +14,12 @@ from tinyseq.nn import Embedding, SequenceModel
 from tinyseq.optim import Adam, Optimizer
 from tinyseq.processes import Processes
 from tinyseq.registry import cells, describe, heads, layers, load
+from tinyseq.registry.model_file import MODEL
 from tinyseq.registry.run_options import between
 from tinyseq.scan import Recurrent
 from tinyseq.training import Epoch, SaveBest, Trainer, carried_state, whole_sequences
 from tinyseq.training.checkpoints import read_checkpoint
 from tinyseq.training.trainer import CHECKPOINT
-
-MODEL = "model.safetensors"
 
 
 @dataclass(frozen=True)

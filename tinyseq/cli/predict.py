@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from tinyseq.cli.arguments import Formatter
-from tinyseq.cli.language_model import MODEL
 from tinyseq.errors import ConfigError, DataError
 from tinyseq.tasks import Pairs, Predictor, Tagging, load
 
@@ -57,17 +56,11 @@ def run(args: argparse.Namespace) -> None:
         print(_written(answer, args.format, record), flush=True)
 
 
-def model_path(run: Path) -> Path:
-    """The model file of a run's directory, or the file itself."""
-    return run / MODEL if run.is_dir() else run
-
-
 def opened_predictor(run: Path) -> Predictor:
     """The model of a run with its task. Raises DataError for a model without one."""
-    path = model_path(run)
-    predictor = load(path)
+    predictor = load(run)
     if not isinstance(predictor, Predictor):
-        raise DataError(f"{path} holds no task, so it cannot read raw text: train one with tinyseq train.")
+        raise DataError(f"{run} holds no task, so it cannot read raw text: train one with tinyseq train.")
     return predictor
 
 

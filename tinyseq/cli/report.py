@@ -6,7 +6,6 @@ from typing import Any
 
 from tinyseq import lens
 from tinyseq.cli.arguments import Formatter
-from tinyseq.cli.predict import model_path
 from tinyseq.data import Vocabulary
 from tinyseq.decoding import generate
 from tinyseq.errors import DataError
@@ -14,6 +13,7 @@ from tinyseq.files import atomic_write
 from tinyseq.lens.report import page
 from tinyseq.lens.report.page import recurs
 from tinyseq.registry import describe
+from tinyseq.registry.model_file import model_path
 from tinyseq.sequences import Sequences
 from tinyseq.tasks import Predictor, load
 from tinyseq.training.receipts import RECEIPT, read_receipt

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from tinyseq.backend import backend_of
@@ -11,6 +12,9 @@ from tinyseq.nn import Module, init
 from tinyseq.registry.assembly import Mistake, assemble
 from tinyseq.registry.configuration import config
 from tinyseq.registry.entry import THIS_PROCESS
+
+MODEL = "model.safetensors"
+"""What the model of a run is called, in its folder."""
 
 FORMAT, VERSION = "tinyseq.model", 1
 DTYPES = {"F16": "float16", "F32": "float32", "F64": "float64"}
@@ -54,14 +58,20 @@ def save(path: str | os.PathLike[str], model: Module, extra: Mapping[str, Any] |
     write_container(path, arrays, record)
 
 
+def model_path(path: str | os.PathLike[str]) -> Path:
+    """The file itself, or, of the folder of a run, that of its model."""
+    inside = Path(path) / MODEL
+    return inside if os.path.isfile(inside) else Path(path)
+
+
 def load(path: str | os.PathLike[str], *, verify: bool = True) -> Module:
-    """The model in a file that `save` wrote, in evaluation mode, on the backend in use.
+    """The model in a file that `save` wrote, or in a run's folder; in evaluation mode, on the backend in use.
 
     Only registered names are imported, and no random number is drawn. Raises DataError, in one sentence, for
     a file that is missing, damaged or not a model; PluginError, with its name, for a missing package. With
     verify=False the checksums of a damaged file are not compared, so its values may be any.
     """
-    with open_container(path, verify=verify) as file:
+    with open_container(model_path(path), verify=verify) as file:
         description = _describe(file)
         model, mistakes = _blank(description.config, file.size)
         if any(mistake.is_plugin for mistake in mistakes):
@@ -82,7 +92,7 @@ def load(path: str | os.PathLike[str], *, verify: bool = True) -> Module:
 
 def describe(path: str | os.PathLike[str]) -> Description:
     """What a model file says of itself; nothing is imported or made. Raises DataError as `load` does."""
-    with open_container(path) as file:
+    with open_container(model_path(path)) as file:
         return _describe(file)
 
 
