@@ -8,21 +8,11 @@ import pytest
 pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_val_score
-from sklearn.utils.estimator_checks import check_estimator
 
 from tinyseq.sklearn import SequenceClassifier, SequenceRegressor, SequenceTagger
 
 TEXTS = ["good fine day", "bad sad day", "fine good", "sad bad bad", "good good", "bad sad"] * 3
 MOODS = ["up", "down"] * 9
-
-
-@pytest.mark.filterwarnings(
-    "ignore"
-)  # the checks provoke them, and skip one for an array API that is not set
-@pytest.mark.parametrize("estimator", [SequenceClassifier(), SequenceRegressor()])
-def test_scikit_learns_own_checks_pass(estimator):
-    results = check_estimator(estimator, on_fail="raise", on_skip=None)
-    assert {result["status"] for result in results} <= {"passed", "skipped"}
 
 
 def test_texts_are_classified_searched_pickled_and_cloned():

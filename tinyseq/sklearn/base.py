@@ -11,6 +11,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 from tinyseq import random
 from tinyseq.data import LengthBatches
 from tinyseq.data.batches import examples_named
+from tinyseq.engine import no_grad
 from tinyseq.errors import NonFiniteError
 from tinyseq.nn import Embedding, Linear, SequenceModel
 from tinyseq.optim import Adam
@@ -98,8 +99,8 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
             chosen = [targets[i] for i in places]
             return self._reader.sequences([given.samples[i] for i in places]), chosen, weights[places]
 
-        batches = LengthBatches(
-            range(len(lengths)), size, collate, length=lengths.__getitem__, numbers=kept.tolist()
+        batches = self._batches(
+            targets, lengths, size, collate, length=lengths.__getitem__, numbers=kept.tolist()
         )
         trainer = Trainer(self._model, self._optimizer, self._objective, clip=5.0, bars=self.verbose)
         try:
@@ -113,7 +114,10 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
         xs, targets, weights = batch
         each, weights = self._losses(model.head, model(xs), targets, xs, weights)
         total = float(weights.sum())
-        return BatchLoss((each * (weights / total)).sum(), total)
+        return BatchLoss((each * (weights / (total or 1.0))).sum(), total)
+
+    def _batches(self, targets: Any, lengths: list[int], *options: Any, **more: Any) -> LengthBatches[int]:
+        return LengthBatches(range(len(lengths)), *options, **more)
 
     def _built(self) -> Any:
         reader, width = self._reader, self.embedding_size
@@ -126,8 +130,8 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
             size *= 2
         return SequenceModel(embed, encoder, self._head(size)).to("float64")
 
-    def _answers(self, X: Any) -> list[Any]:
-        """The head's answer for each batch, in order."""
+    def _answers(self, X: Any, method: str = "predict") -> list[Any]:
+        """The answer of that method of the head for each batch, in order."""
         check_is_fitted(self)
         given, _ = read(self, X, first=False)
         self._reader.check(given)
@@ -135,8 +139,13 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
         answers = []
         for start in cuts:
             samples = given.samples[start : start + ROWS]
-            with examples_named(range(start, start + len(samples)), "sample"):
-                answers.append(self._model.predict(self._reader.sequences(samples)))
+            with (
+                no_grad(),
+                self._model.evaluating(),
+                examples_named(range(start, start + len(samples)), "sample"),
+            ):
+                features = self._model(self._reader.sequences(samples))
+                answers.append(getattr(self._model.head, method)(features))
         return answers
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -166,6 +175,16 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
             self._model.load_state_dict(arrays[0])
             self._model.eval()
             self._optimizer.load_state_dict(arrays[1])
+
+    def _y_options(self) -> dict[str, Any]:
+        return {}
+
+    def _numbered(self, labels: Array) -> Array:
+        """The place of each label among `classes_`."""
+        if unknown := sorted(set(labels.tolist()) - set(self.classes_.tolist()), key=str):
+            raise ValueError(f"y has labels that are not among classes: {unknown[:5]}.")
+        places: Array = np.searchsorted(self.classes_, labels)
+        return places
 
     def _pool(self) -> str:
         return "ends" if self.bidirectional else "last"

@@ -32,9 +32,6 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[mi
         scaled: Array = p / p.sum(1, keepdims=True)
         return scaled
 
-    def _y_options(self) -> dict[str, Any]:
-        return {}
-
     def _learn_targets(self, y: Any, kept: Array, weights: Array, classes: Any) -> None:
         labels = column_or_1d(y, warn=True)
         check_classification_targets(labels)
@@ -42,11 +39,7 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[mi
         self.classes_ = np.unique(labels) if classes is None else np.unique(classes)
 
     def _targets(self, y: Any, given: Given, kept: Array) -> Any:
-        labels = column_or_1d(y)[kept]
-        unknown = sorted(set(labels.tolist()) - set(self.classes_.tolist()), key=str)
-        if unknown:
-            raise ValueError(f"y has labels that are not among classes: {unknown[:5]}.")
-        return np.searchsorted(self.classes_, labels)
+        return self._numbered(column_or_1d(y)[kept])
 
     def _head(self, size: int) -> Any:
         return heads["classifier"](size, len(self.classes_), pooling=self._pool())
