@@ -102,6 +102,7 @@ def run_sample(folder: Path, backends: str, *more: str) -> subprocess.CompletedP
         *more,
     ]
     environment = {**os.environ, "TINYSEQ_TEST_BACKENDS": backends, "NVRTC_ALL": "0"}
+    environment.pop("PYTEST_ADDOPTS", None)  # over several processes pytest does not say what it left out
     if not backends:
         del environment["TINYSEQ_TEST_BACKENDS"]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
