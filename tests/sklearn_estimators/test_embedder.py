@@ -24,24 +24,41 @@ def small(**options):
 
 
 def test_the_loss_is_that_of_nested_loops():
-    """Least alike of the group against every other; one alone is kept apart from all by its own vector."""
+    """Every sample and each of its group, itself among them, against each of the others."""
     groups, weights = [0, 1, 0, 2, 0, 1], [1.0, 2.0, 0.5, 3.0, 1.0, 1.0]
     vectors = np.random.default_rng(0).normal(size=(6, 3))
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     total = shares = 0.0
-    for a in range(6):
-        kin = [p for p in range(6) if p != a and groups[p] == groups[a]] or [a]
-        positive = min(vectors[a] @ vectors[p] for p in kin)
-        for n in range(6):
-            if groups[n] != groups[a]:
-                share = weights[a] * weights[n]
-                total += share * max(vectors[a] @ vectors[n] - positive + 0.25, 0.0)
-                shares += share
+    for a, p, n in np.ndindex(6, 6, 6):
+        if groups[a] == groups[p] != groups[n]:
+            share = weights[a] * weights[p] * weights[n]
+            total += share * max(vectors[a] @ vectors[n] - vectors[a] @ vectors[p] + 0.25, 0.0)
+            shares += share
     embedder = small()
     head = embedder._head(3)
     steps = tinyseq.Sequences.from_list([vector[None] for vector in vectors])
     each, weighed = embedder._losses(head, steps, groups, steps, np.array(weights))
-    assert (each.numpy() * weighed).sum() / weighed.sum() == pytest.approx(total / shares, rel=1e-12)
+    assert weighed.sum() == pytest.approx(shares, rel=1e-12)
+    assert (each.numpy() * weighed).sum() == pytest.approx(total, rel=1e-12)
+
+
+def test_vectors_of_unseen_texts_are_nearest_those_of_their_group():
+    """One word of six tells the group: before it has learned, others decide."""
+    rng = np.random.default_rng(0)
+    groups = rng.integers(0, 6, 600)
+    texts = [
+        " ".join(rng.permutation([f"g{g}{rng.integers(3)}", *(f"n{i}" for i in rng.integers(0, 30, 5))]))
+        for g in groups
+    ]
+
+    def right(epochs):
+        model = SequenceEmbedder(epochs=epochs, random_state=0).fit(texts[:400], groups[:400])
+        vectors = model.transform(texts)
+        nearest = (vectors[400:] @ vectors[:400].T).argmax(1)
+        return (groups[:400][nearest] == groups[400:]).mean()
+
+    assert right(0) < 0.6
+    assert right(20) > 0.9
 
 
 def test_most_samples_of_a_batch_have_others_of_their_group():
@@ -80,8 +97,7 @@ def test_what_people_have_becomes_unit_vectors(kind):
     vectors = small(bidirectional=True).fit(made, MOODS).transform(made)
     assert vectors.shape == (18, 8)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1)
-    cosines = vectors @ vectors.T
-    same = np.equal.outer(MOODS, MOODS)
+    cosines, same = vectors @ vectors.T, np.equal.outer(MOODS, MOODS)
     assert cosines[same].mean() > cosines[~same].mean() + 0.3
 
 

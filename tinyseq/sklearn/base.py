@@ -30,6 +30,8 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
     variance 1. It computes in float64, so that a sample's weight means what its copies would.
     """
 
+    _most = 200  # samples of an "auto" batch
+
     def __init__(
         self,
         *,
@@ -93,7 +95,7 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
 
     def _train(self, given: Given, targets: Any, weights: Array, epochs: int, kept: Array) -> None:
         lengths = [len(sample) for sample in given.samples]
-        size: Any = min(200, len(lengths)) if self.batch_size == "auto" else self.batch_size
+        size: Any = min(self._most, len(lengths)) if self.batch_size == "auto" else self.batch_size
 
         def collate(places: list[int]) -> Any:
             chosen = [targets[i] for i in places]

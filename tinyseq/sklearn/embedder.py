@@ -19,11 +19,13 @@ TOGETHER = 4  # samples of one group that come side by side (PK batches: Hermans
 class SequenceEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, SequenceEstimator):  # type: ignore[misc]
     """A unit vector for each sequence, near those of its group. y: groups, labels of any kind, (samples,).
 
-    A Siamese encoder, trained with triplets: a sample is to be more alike the least alike of its group than
-    each sample of others; one that is alone in its group is only kept apart. The vectors are means of the
-    encoder's outputs, `hidden_size` wide, or twice as wide with `bidirectional`. Raises ValueError without
-    two groups, or where no group has two samples.
+    A Siamese encoder, trained with all triplets of a batch: a sample is to be more alike those of its group,
+    itself among them, than each sample of others. "auto" batches hold up to 64 samples, fours of a group. The
+    vectors are means of the encoder's outputs, `hidden_size` wide, or twice as wide with `bidirectional`.
+    Raises ValueError without two groups, or where no group has two samples.
     """
+
+    _most = 64  # there are as many triplets as the batch's size cubed
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
         """One epoch on these samples, whose groups may be new; the first call fixes vocabulary and scales."""
@@ -59,16 +61,19 @@ class SequenceEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Sequen
         return batches
 
     def _head(self, size: int) -> Any:
-        triplets = losses["triplet"](miner="all", positives="hardest", reduction="none")
+        triplets = losses["triplet"](miner="all", reduction="none")
         return heads["siamese"](size, pooling="mean", loss=triplets, paired=False)
 
     def _losses(self, head: Any, features: Any, targets: Any, xs: Any, weights: Array) -> Any:
-        groups = np.array(targets)
-        alone = np.flatnonzero((groups[:, None] == groups).sum(1) == 1)
-        rows = np.concatenate([np.arange(len(groups)), alone])  # whose copy is their own kin, as if weighed 2
-        groups, weights = groups[rows], np.concatenate([weights, np.zeros(len(alone))])
-        each = head.criterion(ops.take(head.predict(features), rows, axis=0), groups)
-        return each, np.outer(weights, weights) * (groups[:, None] != groups)
+        groups, vectors = np.array(targets), head.predict(features)
+        apart = groups[:, None] != groups
+        anchors, positives = np.nonzero(~apart & ~np.eye(len(groups), dtype=bool))
+        itself = np.arange(len(groups))  # as its copy would be: so a weight of 2 is two samples
+        costs = [head.criterion(vectors, groups), head.criterion(vectors, vectors, groups)]
+        anchors, positives = np.append(anchors, itself), np.append(positives, itself)
+        return ops.concatenate(costs), (weights[anchors] * weights[positives])[:, None] * weights * apart[
+            anchors
+        ]
 
 
 class _GroupBatches(LengthBatches[int]):
