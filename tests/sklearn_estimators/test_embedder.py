@@ -7,6 +7,7 @@ import pytest
 
 pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -113,3 +114,14 @@ def test_without_triplets_it_says_so():
         small().fit(TEXTS, ["one"] * 18)
     with pytest.raises(ValueError, match="y has 18 groups, the largest of n_samples = 1"):
         small().fit(TEXTS, range(18))
+
+
+def test_a_fit_that_is_refused_leaves_nothing_to_answer_with():
+    """An untrained model would answer with vectors that mean nothing, also in the place of a trained one."""
+    embedder = small()
+    for before in (lambda: None, lambda: embedder.fit(TEXTS, MOODS)):
+        before()
+        with pytest.raises(ValueError, match="y has 1 group"):
+            embedder.fit(TEXTS, ["up"] * len(TEXTS))
+        with pytest.raises(NotFittedError):
+            embedder.transform(TEXTS)

@@ -89,6 +89,11 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
                     self._optimizer = Adam(self._model, lr=self.learning_rate)
                 self._reader.check(given)
                 self._train(given, self._targets(y, given, kept), weights, epochs, kept)
+            except Exception:
+                if anew:  # a model that has learnt nothing must not answer
+                    self.__dict__.pop("_model", None)
+                    self.__dict__.pop("_optimizer", None)
+                raise
             finally:
                 random.set_state(before)
         return self
